@@ -1,0 +1,3 @@
+"""Shelf product recognition: read, detect, crop, embed, match, lay out, write."""
+
+__version__ = "0.1.0"

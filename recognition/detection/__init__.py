@@ -1,0 +1,1 @@
+"""Finding products in images."""

@@ -1,0 +1,171 @@
+"""Readers of labelled pictures: YOLO folders, COCO files, and folders with a CSV of boxes.
+
+`read_labelled` picks the reader by what it finds:
+
+    data.yaml, or images/ (or photos/) beside labels/     YOLO: class x_center y_center width height, fractions
+    *.json                                                COCO: images, annotations with bbox x y width height
+    boxes.csv beside photos/                              image,x1,y1,x2,y2 and a column sku (or brand)
+    truth.csv beside photos/                              source,x_min,y_min,x_max,y_max,sku (the samples)
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as PilImage
+
+from recognition.errors import UsageError
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledPhoto:
+    """A photo and its products. boxes: float32 (n, 4) pixels of the upright image; skus: one per box, "" = unnamed."""
+
+    path: Path
+    boxes: NDArray[np.float32]
+    skus: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LabelledCrop:
+    """A picture of one product, for one-shot matching. box: None for the whole picture, else pixels."""
+
+    path: Path
+    sku: str
+    box: tuple[float, float, float, float] | None = None
+
+
+def read_labelled(place: Path) -> list[LabelledPhoto]:
+    """Photos with boxes from a folder or file of any layout above, sorted by path.
+
+    Raises:
+        UsageError: nothing there is a layout we know, or the labels cannot be read.
+    """
+    try:
+        if place.suffix == ".json":
+            photos = _read_coco(place)
+        elif (place / "boxes.csv").is_file() and not (place / "labels").is_dir():
+            photos = _read_boxes_csv(place / "boxes.csv", "image", ("x1", "y1", "x2", "y2"), place / "photos")
+        elif (place / "truth.csv").is_file():
+            photos = _read_boxes_csv(place / "truth.csv", "source", ("x_min", "y_min", "x_max", "y_max"), place)
+        else:
+            photos = _read_yolo(place)
+    except (OSError, KeyError, ValueError) as error:
+        raise UsageError(
+            f"{place}: labels cannot be read: {error!r}", "see docs/evaluation.md for the layouts"
+        ) from error
+    if not photos:
+        raise UsageError(f"{place}: no labelled photos found", "see docs/evaluation.md for the layouts")
+    return sorted(photos, key=lambda photo: photo.path)
+
+
+def read_one_shot(place: Path) -> tuple[list[LabelledCrop], list[LabelledCrop]]:
+    """References and queries for one-shot matching from a folder.
+
+    With catalog.csv and photos.csv (image,sku,split): the catalogue's pictures are the references, the photos of
+    the `test` split the queries; references of SKUs without a photo come last. With boxes.csv: the largest crop of
+    each SKU is its reference, its crops in other photos are the queries; names that begin with `__` are no SKUs.
+
+    Raises:
+        UsageError: neither layout is there.
+    """
+    if (place / "photos.csv").is_file() and (place / "catalog.csv").is_file():
+        return _read_packshots(place)
+    if (place / "boxes.csv").is_file():
+        return _split_crops(read_labelled(place))
+    raise UsageError(f"{place}: wanted catalog.csv with photos.csv, or boxes.csv", "see docs/evaluation.md")
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _read_packshots(place: Path) -> tuple[list[LabelledCrop], list[LabelledCrop]]:
+    tests = [row for row in _rows(place / "photos.csv") if row["split"] == "test"]
+    queries = [LabelledCrop(place / row["image"], row["sku"]) for row in tests]
+    asked = {query.sku for query in queries}
+    rows = sorted(_rows(place / "catalog.csv"), key=lambda row: row["sku"] not in asked)
+    return [LabelledCrop(place / row["image"], row["sku"]) for row in rows], queries
+
+
+def _split_crops(photos: Iterable[LabelledPhoto]) -> tuple[list[LabelledCrop], list[LabelledCrop]]:
+    crops = [
+        LabelledCrop(photo.path, sku, (float(box[0]), float(box[1]), float(box[2]), float(box[3])))
+        for photo in photos
+        for box, sku in zip(photo.boxes, photo.skus, strict=True)
+        if sku and not sku.startswith("__")
+    ]
+    references: dict[str, LabelledCrop] = {}
+    for crop in crops:
+        if crop.sku not in references or _area(crop) > _area(references[crop.sku]):
+            references[crop.sku] = crop
+    return list(references.values()), [crop for crop in crops if references[crop.sku].path != crop.path]
+
+
+def _area(crop: LabelledCrop) -> float:
+    x_min, y_min, x_max, y_max = crop.box or (0.0, 0.0, 0.0, 0.0)
+    return (x_max - x_min) * (y_max - y_min)
+
+
+def _read_boxes_csv(path: Path, image: str, corners: tuple[str, ...], photos: Path) -> list[LabelledPhoto]:
+    boxes: dict[Path, list[list[float]]] = defaultdict(list)
+    skus: dict[Path, list[str]] = defaultdict(list)
+    for row in _rows(path):
+        boxes[photos / row[image]].append([float(row[column]) for column in corners])
+        skus[photos / row[image]].append(row.get("sku", ""))
+    return _photos(boxes, skus)
+
+
+def _read_coco(path: Path) -> list[LabelledPhoto]:
+    data = json.loads(path.read_text(encoding="utf-8"))
+    folders = [path.parent, path.parent / "images", path.parent.parent / "images", path.parent.parent]
+    names = {image["id"]: image["file_name"] for image in data["images"]}
+    classes = {c["id"]: c["name"] for c in data.get("categories", [])}
+    named = classes if len(classes) > 1 else {}
+    boxes: dict[Path, list[list[float]]] = {_find(folders, name): [] for name in names.values()}
+    skus: dict[Path, list[str]] = {photo: [] for photo in boxes}
+    for note in data["annotations"]:
+        photo = _find(folders, names[note["image_id"]])
+        x, y, width, height = note["bbox"]
+        boxes[photo].append([x, y, x + width, y + height])
+        skus[photo].append(named.get(note.get("category_id"), ""))
+    return _photos(boxes, skus)
+
+
+def _find(folders: Iterable[Path], name: str) -> Path:
+    for folder in folders:
+        if (folder / name).is_file():
+            return folder / name
+    raise FileNotFoundError(name)
+
+
+def _read_yolo(place: Path) -> list[LabelledPhoto]:
+    folder = place.parent if place.suffix in (".yaml", ".yml") else place
+    found = []
+    for images in (p for name in ("images", "photos") for p in sorted(folder.rglob(name)) if p.is_dir()):
+        labels = images.parent / "labels"
+        found += (
+            [(photo, labels / f"{photo.stem}.txt") for photo in sorted(images.iterdir())] if labels.is_dir() else []
+        )
+    photos = []
+    for photo, label in found:
+        with PilImage.open(photo) as image:
+            width, height = image.size
+        rows = [line.split()[1:5] for line in label.read_text().splitlines() if line.strip()] if label.exists() else []
+        centre = np.array(rows, float).reshape(-1, 4) * [width, height, width, height]
+        boxes = np.hstack([centre[:, :2] - centre[:, 2:] / 2, centre[:, :2] + centre[:, 2:] / 2])
+        photos.append(LabelledPhoto(photo, boxes.astype(np.float32), ("",) * len(boxes)))
+    return photos
+
+
+def _photos(boxes: Mapping[Path, list[list[float]]], skus: Mapping[Path, list[str]]) -> list[LabelledPhoto]:
+    arrays = {path: np.array(rows, np.float32).reshape(-1, 4) for path, rows in boxes.items()}
+    return [LabelledPhoto(path, array, tuple(skus[path])) for path, array in arrays.items()]

@@ -1,0 +1,180 @@
+"""Sets the thresholds of a database by searching views of its own references.
+
+Each view is searched as it is (a known product), and with its own SKU and near-duplicates left out (a stranger). The
+views are easier than photos, so what is accepted is set by the strangers alone; the known views only say which
+findings tell the two kinds apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recognition.embedding.encoder import Encoder
+from recognition.matching.calibration import (
+    Calibration,
+    default_calibration,
+    plain_features,
+    verified_features,
+)
+from recognition.matching.decide import settled
+from recognition.matching.fit import fit_model, named, threshold
+from recognition.matching.match import CANDIDATES
+from recognition.matching.verify import ReferenceImage, verify
+from recognition.matching.views import shelf_view
+from recognition.skus.index import SkuIndex
+from recognition.types import NO_SKU, Image, Neighbors
+
+__all__ = ["Calibration", "Reference", "calibrate", "choose_rows", "default_calibration", "needs_recalibration"]
+
+SAMPLE = 1000
+LEAST_SKUS = 6
+WANTED_VIEWS = 400
+MOST_VIEWS_EACH = 12
+SAME_PACK = 0.97
+"""Cosine of two references above which they count as one pack: a left-out SKU's twin is no stranger's match."""
+TWINS = 10
+CLEAR_SHARE = 0.25
+"""Part of the false-known budget that may be spent without verification."""
+GROWTH = 1.5
+CHUNK = 64
+
+Search = Callable[[NDArray[np.float32], int], Neighbors]
+_Item = TypeVar("_Item")
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """One reference of the catalogue: its SKU's id, and its picture, RGB uint8 (h, w, 3)."""
+
+    sku: int
+    image: Image
+
+
+@dataclass(frozen=True, eq=False)
+class _Trial:
+    """Views of references and what a search finds for each, with the own SKU left in (known) or out (strangers)."""
+
+    own: NDArray[np.int64]
+    known: Neighbors
+    strangers: Neighbors
+    crops: Sequence[Image]
+
+
+def choose_rows(rows: NDArray[np.int64], seed: int = 0) -> NDArray[np.int64]:
+    """At most 1,000 of the rows, drawn by seed, rising: the references to calibrate with."""
+    drawn = np.random.default_rng(seed).permutation(rows)[:SAMPLE]
+    return np.sort(drawn)
+
+
+def needs_recalibration(calibration: Calibration, references: int) -> bool:
+    """True when the catalogue has grown by half since: the best stranger's score rises with it."""
+    return references >= GROWTH * max(calibration.references, 1)
+
+
+def calibrate(
+    index: SkuIndex,
+    encoder: Encoder,
+    references: Iterable[Reference],
+    reference_image: ReferenceImage,
+    false_known: float = 0.02,
+    seed: int = 0,
+) -> Calibration:
+    """Thresholds at which at most `false_known` of left-out products are given a SKU.
+
+    references: a random sample, of which 1,000 are used (see `choose_rows`). Fewer than 6 different packs say nothing
+    of strangers: the defaults are returned. Needs about 0.05 s a reference, several views each for small catalogues.
+
+    Raises:
+        EncoderError: the model failed. DatabaseError: the index cannot be searched.
+    """
+    sample = list(islice(references, SAMPLE))
+    trial = _search(index.search, encoder, sample, seed)
+    if trial is None:
+        return default_calibration(index.count(), false_known)
+    plain, left_out = fit_model(
+        plain_features(trial.known), trial.known.skus >= 0, _column_of(trial.own, trial.known),
+        plain_features(trial.strangers), trial.strangers.skus >= 0,
+    )  # fmt: skip
+    budget = false_known * len(trial.own)
+    defaults = default_calibration(index.count(), false_known)
+    calibration = replace(
+        defaults,
+        plain=replace(plain, accept=threshold(named(left_out), budget)),
+        clear=threshold(named(left_out), CLEAR_SHARE * budget),
+        views=len(trial.own),
+    )
+    spent = settled(calibration, left_out)
+    return _with_verification(calibration, trial, reference_image, spent, budget - spent.sum())
+
+
+def _with_verification(
+    calibration: Calibration, trial: _Trial, reference_image: ReferenceImage, spent: NDArray[np.bool_], budget: float
+) -> Calibration:
+    """Adds the model for verified products; strangers in `spent` were given a SKU before verification."""
+    known, strangers = trial.known, trial.strangers
+    seen = verify(trial.crops, known.rows, reference_image)
+    missed = verify(trial.crops, strangers.rows, reference_image)
+    rows = seen.verified & missed.verified
+    if rows.sum() < LEAST_SKUS:
+        return calibration
+    model, left_out = fit_model(
+        verified_features(known, seen)[rows], known.skus[rows] >= 0, _column_of(trial.own, known)[rows],
+        verified_features(strangers, missed)[rows], strangers.skus[rows] >= 0,
+    )  # fmt: skip
+    accept = threshold(named(left_out)[~spent[rows]], budget * rows.mean())
+    return replace(calibration, verified=replace(model, accept=accept))
+
+
+def _search(search: Search, encoder: Encoder, sample: Sequence[Reference], seed: int) -> _Trial | None:
+    """The views of the sample, searched; None when there are too few packs to speak of strangers."""
+    if not sample:
+        return None
+    own = np.array([reference.sku for reference in sample], np.int64)
+    vectors = np.concatenate([encoder.encode([r.image for r in chunk]) for chunk in _chunks(sample)])
+    near = search(vectors, 1 + TWINS)
+    twins = np.where(near.scores >= SAME_PACK, near.skus, NO_SKU)
+    each = min(MOST_VIEWS_EACH, max(1, -(-WANTED_VIEWS // len(sample))))
+    of = np.repeat(np.arange(len(sample)), each)
+    crops = [shelf_view(sample[int(i)].image, seed * len(of) + v) for v, i in enumerate(of)]
+    found = search(np.concatenate([encoder.encode(chunk) for chunk in _chunks(crops)]), CANDIDATES + 1 + TWINS)
+    out = np.column_stack([own[of], twins[of]])
+    strangers = _without(found, out)
+    kept = np.asarray((strangers.skus >= 0).any(axis=1))
+    if len(np.unique(strangers.skus[kept, 0])) < 2 or len(np.unique(own[of][kept])) < LEAST_SKUS:
+        return None
+    own, known = own[of][kept], _take(found, kept)
+    if not (_column_of(own, known) >= 0).any():
+        return None
+    return _Trial(own, known, _take(strangers, kept), [crops[i] for i in np.flatnonzero(kept)])
+
+
+def _without(neighbors: Neighbors, skus: NDArray[np.int64]) -> Neighbors:
+    """The neighbours less the given SKUs of each row, the rest moved up."""
+    gone = (neighbors.skus[:, :, None] == skus[:, None, :]).any(axis=2) | (neighbors.skus < 0)
+    order = np.argsort(gone, axis=1, kind="stable")
+    return Neighbors(
+        np.take_along_axis(np.where(gone, np.float32(-np.inf), neighbors.scores), order, axis=1),
+        np.take_along_axis(np.where(gone, NO_SKU, neighbors.skus), order, axis=1),
+        np.take_along_axis(np.where(gone, NO_SKU, neighbors.rows), order, axis=1),
+    )
+
+
+def _take(neighbors: Neighbors, rows: NDArray[np.bool_]) -> Neighbors:
+    columns = slice(CANDIDATES)
+    return Neighbors(neighbors.scores[rows, columns], neighbors.skus[rows, columns], neighbors.rows[rows, columns])
+
+
+def _column_of(own: NDArray[np.int64], neighbors: Neighbors) -> NDArray[np.int64]:
+    hits = neighbors.skus == own[:, None]
+    return np.where(hits.any(axis=1), hits.argmax(axis=1), -1)
+
+
+def _chunks(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
+    for start in range(0, len(items), CHUNK):
+        yield items[start : start + CHUNK]

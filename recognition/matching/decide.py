@@ -1,0 +1,68 @@
+"""recognized, ambiguous or unknown? Search results and evidence in, Matches out. Pure numpy."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recognition.matching.calibration import (
+    TELL_APART,
+    Calibration,
+    Model,
+    Ranking,
+    plain_features,
+    rank,
+    verified_features,
+)
+from recognition.matching.evidence import Evidence
+from recognition.types import Matches, Neighbors, Status
+
+
+def decide(neighbors: Neighbors, calibration: Calibration, evidence: Evidence | None) -> Matches:
+    """What stands at each box.
+
+    Verified rows are ranked anew among their verified candidates, the others stay behind in search order; scores go
+    with their SKUs and are never changed. confidence = P(in the catalogue) x P(the best, if it is), known and unknown
+    products being taken as equally common. UNKNOWN: too unlike; AMBIGUOUS: alike enough, but so is the second.
+    """
+    present = neighbors.skus >= 0
+    ranking = rank(calibration.plain, plain_features(neighbors), present)
+    order, status = ranking.order.copy(), _status(calibration.plain, ranking)
+    confidence = _probability(ranking.known) * ranking.choice
+    if evidence is not None:
+        looked, columns = evidence.verified, evidence.inliers.shape[1]
+        closer = rank(calibration.verified, verified_features(neighbors, evidence), present[:, :columns])
+        order[looked, :columns] = closer.order[looked]
+        order[looked, columns:] = np.arange(columns, order.shape[1])
+        status[looked] = _status(calibration.verified, closer)[looked]
+        confidence[looked] = (_probability(closer.known) * closer.choice)[looked]
+    return Matches(
+        status,
+        np.take_along_axis(neighbors.skus, order, axis=1),
+        np.take_along_axis(neighbors.scores, order, axis=1),
+        confidence.astype(np.float32),
+    )
+
+
+def unclear(neighbors: Neighbors, calibration: Calibration) -> NDArray[np.bool_]:
+    """Which rows are worth verifying, bool (n,): those with candidates that the search alone does not settle."""
+    present = neighbors.skus >= 0
+    return present.any(axis=1) & ~settled(calibration, rank(calibration.plain, plain_features(neighbors), present))
+
+
+def settled(calibration: Calibration, ranking: Ranking) -> NDArray[np.bool_]:
+    """Which rows of a plain ranking need no verification, bool (n,)."""
+    return (ranking.known >= calibration.clear) & (ranking.choice >= CLEAR_CHOICE)
+
+
+CLEAR_CHOICE = 0.98
+"""Probability of the best candidate above which look-alikes are no reason to verify."""
+
+
+def _status(model: Model, ranking: Ranking) -> NDArray[np.int8]:
+    apart = np.where(ranking.choice >= TELL_APART, Status.RECOGNIZED, Status.AMBIGUOUS)
+    return np.where(ranking.known >= model.accept, apart, Status.UNKNOWN).astype(np.int8)
+
+
+def _probability(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
+    return 1 / (1 + np.exp(-np.clip(log_odds, -50, 50)))

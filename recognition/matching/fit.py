@@ -1,0 +1,101 @@
+"""Fits the two logistic models of a calibration and sets their thresholds."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from recognition.matching.calibration import TELL_APART, Model, Ranking, Values, known_features, rank
+
+RIDGE = 0.01
+"""Pull of every standardised weight to 0: finite weights where views are told apart without fault."""
+
+
+def fit_choice(features: Values, present: NDArray[np.bool_], own: NDArray[np.int64]) -> tuple[float, ...]:
+    """Weights under which the right candidate is likeliest, none below 0.
+
+    features: (n, v, f). present: bool (n, v). own: column of the right candidate, int64 (n,), -1 = not among them;
+    such rows are left out.
+    """
+    rows = (own >= 0) & (present.sum(axis=1) > 1)
+    if not rows.any():
+        return tuple([1.0] * int(features.shape[2]))
+    features, present, own = features[rows], present[rows], own[rows]
+    scale = np.maximum(features[present].std(axis=0), 1e-6)
+    # Only differences within a row matter.
+    apart = (features - np.take_along_axis(features, own[:, None, None], axis=1)) / scale
+
+    def loss(weights: Values) -> tuple[float, Values]:
+        odds = np.where(present, apart @ weights, -np.inf)
+        top = odds.max(axis=1, keepdims=True)
+        shares = np.exp(odds - top)
+        total = shares.sum(axis=1, keepdims=True)
+        gradient = ((shares / total)[..., None] * apart).sum(axis=1).mean(axis=0)
+        return float((top + np.log(total)).mean() + RIDGE * weights @ weights), gradient + 2 * RIDGE * weights
+
+    return _solve(loss, features.shape[2], features.shape[2], scale)
+
+
+def fit_known(known: Values, strangers: Values) -> tuple[tuple[float, ...], float]:
+    """Weights, none below 0, and bias of the log-odds that a product is in the catalogue; both kinds count equally.
+
+    known, strangers: (n, f) and (m, f) features of the best candidates.
+    """
+    points = np.concatenate([known, strangers])
+    middle, scale = points.mean(axis=0), np.maximum(points.std(axis=0), 1e-6)
+    signs = np.repeat([1.0, -1.0], [len(known), len(strangers)])
+    share = np.repeat([0.5 / len(known), 0.5 / len(strangers)], [len(known), len(strangers)])
+    inputs = np.column_stack([(points - middle) / scale, np.ones(len(points))])
+    pull = RIDGE * np.append(np.ones(points.shape[1]), 0)
+
+    def loss(weights: Values) -> tuple[float, Values]:
+        odds = signs * (inputs @ weights)
+        gradient = -(share * signs / (1 + np.exp(np.clip(odds, -50, 50)))) @ inputs
+        return float(share @ np.logaddexp(0, -odds) + pull @ weights**2), gradient + 2 * pull * weights
+
+    solved = _solve(loss, inputs.shape[1], points.shape[1], np.append(scale, 1.0))
+    weights = np.array(solved[:-1])
+    return solved[:-1], float(solved[-1] - weights @ middle)
+
+
+def fit_model(
+    known: Values, present: NDArray[np.bool_], own: NDArray[np.int64], strangers: Values, others: NDArray[np.bool_]
+) -> tuple[Model, Ranking]:
+    """A model that accepts everything, and the strangers as it ranks them.
+
+    known, present, own: features (n, v, f), candidates and right columns of views with their own SKU left in.
+    strangers, others: features and candidates of the same views with it left out.
+    """
+    choice = fit_choice(known, present, own)
+    blank = Model(choice, (0.0,) * (known.shape[2] + 1), 0.0, -np.inf)
+    there = own >= 0
+    weights, bias = fit_known(_questions(blank, known[there], present[there]), _questions(blank, strangers, others))
+    model = Model(choice, weights, bias, -np.inf)
+    return model, rank(model, strangers, others)
+
+
+def _questions(model: Model, features: Values, present: NDArray[np.bool_]) -> Values:
+    ranking = rank(model, features, present)
+    odds = np.where(present, features @ np.array(model.choice), -np.inf)
+    ordered = np.take_along_axis(odds, ranking.order, axis=1)
+    return known_features(features, ranking.order, ordered - ordered[:, :1])
+
+
+def threshold(log_odds: Values, allowed: float) -> float:
+    """The least log-odds that at most `allowed` (a count) of the strangers reach; never below 0, even odds."""
+    ordered = np.sort(log_odds)[::-1]
+    place = int(max(allowed, 0))
+    return max(float(np.nextafter(ordered[place], np.inf)), 0.0) if place < len(ordered) else 0.0
+
+
+def named(ranking: Ranking) -> Values:
+    """Log-odds of strangers that could be given a SKU; -inf for those whose candidates cannot be told apart."""
+    return np.where(ranking.choice >= TELL_APART, ranking.known, -np.inf)
+
+
+def _solve(loss: object, size: int, positive: int, scale: Values) -> tuple[float, ...]:
+    # More likeness never makes a match less likely: without the bound, few views could teach so.
+    bounds = [(0.0, None)] * positive + [(None, None)] * (size - positive)
+    found = minimize(loss, np.zeros(size), jac=True, method="L-BFGS-B", bounds=bounds)
+    return tuple(float(value) for value in found.x / scale)

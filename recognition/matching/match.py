@@ -1,0 +1,47 @@
+"""Crops and their vectors in, what stands at each box out: search, verify where it pays, decide."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recognition.matching.calibration import Calibration
+from recognition.matching.decide import decide, unclear
+from recognition.matching.verify import ReferenceImage, verify
+from recognition.settings import MatchSettings
+from recognition.skus.index import SkuIndex
+from recognition.types import Image, Matches
+
+CANDIDATES = 5
+"""Candidates searched for and verified at least to find one: fewer would hide the second, or the right one."""
+
+
+def match(
+    crops: Sequence[Image],
+    vectors: NDArray[np.float32],
+    index: SkuIndex,
+    settings: MatchSettings,
+    calibration: Calibration,
+    reference_image: ReferenceImage,
+) -> Matches:
+    """What each crop shows, `settings.top_k` candidates each, -1 where the catalogue holds fewer.
+
+    crops: RGB uint8 (h, w, 3), n of them. vectors: float32 (n, dim), norm 1. reference_image: an index row to its
+    RGB uint8 picture, or None when none is kept; called in this thread only.
+
+    Raises:
+        DatabaseError: the vectors have another dim, or the stored data cannot be read.
+    """
+    neighbors = index.search(vectors, max(settings.top_k, CANDIDATES))
+    evidence = None
+    if settings.verify:
+        # Rows without candidates are not looked at.
+        rows = np.where(unclear(neighbors, calibration)[:, None], neighbors.rows[:, :CANDIDATES], -1)
+        evidence = verify(crops, rows, reference_image)
+    return _first(decide(neighbors, calibration, evidence), settings.top_k)
+
+
+def _first(matches: Matches, k: int) -> Matches:
+    return Matches(matches.status, matches.skus[:, :k].copy(), matches.scores[:, :k].copy(), matches.confidence)

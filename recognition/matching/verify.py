@@ -1,0 +1,175 @@
+"""Geometric verification: do the local features of a crop lie where a candidate's reference has them?
+
+SIFT (Lowe 2004) with Hellinger-normalised descriptors (RootSIFT, Arandjelovic & Zisserman 2012), Lowe's ratio test,
+an affine transform by RANSAC (Fischler & Bolles 1981) held against what a shelf allows, then a look at both pictures
+laid over each other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from recognition.matching.evidence import Evidence
+from recognition.matching.overlay import Picture, likeness, small_picture
+from recognition.types import Image
+
+ReferenceImage = Callable[[int], Image | None]
+
+WORKING_SIDE = 256
+LARGEST_ZOOM = 4.0
+KEYPOINTS = 500
+RATIO = 0.8
+REPROJECTION_PX = 5.0
+ITERATIONS = 500
+LEAST_MATCHES = 5
+SCALES = (0.15, 4.0)
+LARGEST_STRETCH = 2.0
+LEAST_SPREAD_PX = 8.0
+CACHED_REFERENCES = 1024
+LEAST_SIDE_PX = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """Keypoints of one picture at working size: points float32 (m, 2), pixels; descriptors float32 (m, 128), norm 1."""
+
+    points: NDArray[np.float32]
+    descriptors: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """What is kept of a reference: its features, its small picture, and its longer side at working size, pixels."""
+
+    features: Features
+    picture: Picture
+    side: int
+
+
+@dataclass(frozen=True)
+class _Content:
+    digest: bytes
+    image: Image = field(compare=False, repr=False)
+
+
+def verify(crops: Sequence[Image], rows: NDArray[np.int64], reference_image: ReferenceImage) -> Evidence:
+    """Holds each crop against the references of its candidates.
+
+    crops: RGB uint8 (h, w, 3). rows: int64 (n, v), -1 = none. reference_image is called in this thread only;
+    the rest runs in threads, since OpenCV lets the interpreter go. A crop is left unverified when it has no
+    candidate, or one without a picture.
+    """
+    evidence = Evidence.empty(*rows.shape)
+    images = {int(row): reference_image(int(row)) for row in np.unique(rows[rows >= 0])}
+    wanted = [[images[int(row)] for row in own if row >= 0] for own in rows]
+    asked = [i for i, own in enumerate(wanted) if own and all(image is not None for image in own)]
+    contents = {row: _content(image) for row, image in images.items() if image is not None}
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        references = dict(zip(contents, pool.map(_reference, contents.values()), strict=True))
+        candidates = [{j: references[int(row)] for j, row in enumerate(rows[i]) if row >= 0} for i in asked]
+        for i, found in zip(asked, pool.map(_compare_all, [crops[i] for i in asked], candidates), strict=True):
+            evidence.verified[i] = True
+            for j, finding in found.items():
+                evidence.inliers[i, j], evidence.likeness[i, j] = finding
+    return evidence
+
+
+def extract(image: Image) -> Features:
+    """Features of a picture at working size, at most 500; none for a blank one."""
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    keypoints, raw = _sift().detectAndCompute(grey, None)
+    if raw is None:
+        return Features(np.zeros((0, 2), np.float32), np.zeros((0, 128), np.float32))
+    points = np.array([keypoint.pt for keypoint in keypoints], np.float32)
+    return Features(points, np.sqrt(raw / np.maximum(raw.sum(axis=1, keepdims=True), 1e-7)))
+
+
+def _sift() -> Any:
+    # The stubs of OpenCV 5 leave the factory of SIFT out.
+    return vars(cv2)["SIFT_create"](nfeatures=KEYPOINTS)
+
+
+def locate(crop: Features, reference: Features) -> tuple[int, NDArray[np.float64] | None]:
+    """Inliers and the 2 x 3 affine transform from reference to crop, working pixels; 0 and None if none is sane."""
+    target, source = _pairs(crop, reference)
+    if len(target) < LEAST_MATCHES:
+        return 0, None
+    transform, used = cv2.estimateAffine2D(
+        source, target, method=cv2.RANSAC, ransacReprojThreshold=REPROJECTION_PX, maxIters=ITERATIONS
+    )
+    if transform is None or not _sane(transform):
+        return 0, None
+    kept = used.ravel().astype(bool)
+    # Inliers on one spot or line fix no transform: a bar code, a price rail, one line of small print.
+    if kept.sum() < LEAST_MATCHES or np.linalg.svd(np.cov(source[kept].T), compute_uv=False)[1] < LEAST_SPREAD_PX**2:
+        return 0, None
+    return int(kept.sum()), transform
+
+
+def _sane(transform: NDArray[np.float64]) -> bool:
+    linear = transform[:, :2]
+    large, small = np.linalg.svd(linear, compute_uv=False)
+    # A negative determinant mirrors, and packs are not seen in mirrors.
+    return bool(np.linalg.det(linear) > 0 and SCALES[0] < small and large < min(SCALES[1], LARGEST_STRETCH * small))
+
+
+def _pairs(crop: Features, reference: Features) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    nothing = np.zeros((0, 2), np.float32)
+    if len(crop.points) < LEAST_MATCHES or len(reference.points) < LEAST_MATCHES:
+        return nothing, nothing
+    similarity = crop.descriptors @ reference.descriptors.T
+    nearest = similarity.argmax(axis=1)
+    everyone = np.arange(len(nearest))
+    best = similarity[everyone, nearest]
+    similarity[everyone, nearest] = -1
+    # Of unit vectors, squared distance is 2 - 2 cos: the ratio test without roots.
+    passed = np.flatnonzero(1 - best < RATIO**2 * (1 - similarity.max(axis=1)))
+    passed = passed[np.argsort(-best[passed])]
+    # One keypoint of the reference answers once: repeated print would vote many times.
+    kept = passed[np.unique(nearest[passed], return_index=True)[1]]
+    return crop.points[kept], reference.points[nearest[kept]]
+
+
+def _compare_all(image: Image, candidates: dict[int, Reference]) -> dict[int, tuple[int, float]]:
+    if min(image.shape[:2]) < LEAST_SIDE_PX:
+        return {}
+    crop = _working(image)
+    features = extract(crop)
+    return {j: _compare(crop, features, reference) for j, reference in candidates.items()}
+
+
+def _compare(crop: Image, features: Features, reference: Reference) -> tuple[int, float]:
+    inliers, transform = locate(features, reference.features)
+    if transform is None:
+        return 0, 0.0
+    unit = transform * np.array([reference.side, reference.side, 1.0])
+    return inliers, likeness(crop, reference.picture, unit)
+
+
+def _content(image: Image) -> _Content:
+    # Rows may change their meaning when the database is rewritten; the picture itself cannot.
+    shape = str(image.shape).encode()
+    return _Content(hashlib.blake2b(image.tobytes(), digest_size=16, key=shape).digest(), image)
+
+
+@lru_cache(maxsize=CACHED_REFERENCES)
+def _reference(content: _Content) -> Reference:
+    image = _working(content.image)
+    return Reference(extract(image), small_picture(image), max(image.shape[:2]))
+
+
+def _working(image: Image) -> Image:
+    zoom = min(WORKING_SIDE / max(image.shape[:2]), LARGEST_ZOOM)
+    size = max(2, round(image.shape[1] * zoom)), max(2, round(image.shape[0] * zoom))
+    method = cv2.INTER_CUBIC if zoom > 1 else cv2.INTER_AREA
+    return np.asarray(cv2.resize(np.ascontiguousarray(image), size, interpolation=method))

@@ -1,0 +1,227 @@
+"""One run: opens the models and the database, recognises photos, writes results. What the commands call."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+import recognition
+from recognition.detection.yolo import YoloDetector
+from recognition.embedding.crops import cut_crops
+from recognition.embedding.encoder import Encoder
+from recognition.embedding.loading import load_encoder
+from recognition.errors import DatabaseError, SourceError
+from recognition.matching.calibrate import Reference, calibrate, choose_rows, needs_recalibration
+from recognition.matching.calibration import Calibration
+from recognition.outputs.jsonl import error_line, match_line
+from recognition.outputs.writer import Mode, RunSummary, RunWriter
+from recognition.pipeline import Recognizer
+from recognition.settings import Settings
+from recognition.skus.build import BuildReport, build_database
+from recognition.skus.catalog import Catalog
+from recognition.skus.database import SkuDatabase
+from recognition.skus.packshot import trim_border
+from recognition.sources.inputs import expand_inputs
+from recognition.sources.meta import PhotoMeta
+from recognition.sources.photos import read_photos
+from recognition.types import Failure, Frame, FrameResult, Image, Matches, Sku, Status
+from recognition.weights import detector_path
+
+LIBRARIES = ("torch", "transformers", "ultralytics", "opencv-python", "numpy", "pillow")
+
+
+@dataclass(frozen=True)
+class PhotoOptions:
+    """What the user says of all photos. meta: rows of `--meta`, which win over store_id and planogram_id."""
+
+    store_id: str = ""
+    planogram_id: str = ""
+    meta: Mapping[str, PhotoMeta] | None = None
+
+
+@contextmanager
+def open_recognizer(settings: Settings, db: Path) -> Iterator[tuple[Recognizer, SkuDatabase]]:
+    """A recognizer over the database in `db`; the database is closed at the end.
+
+    Raises:
+        DatabaseError: it cannot be used with this encoder, or has not been calibrated. WeightsError: no such model.
+    """
+    with SkuDatabase.open(db) as database:
+        encoder = load_encoder(settings.embed)
+        yield recognizer_for(settings, database, encoder), database
+
+
+def recognizer_for(settings: Settings, database: SkuDatabase, encoder: Encoder) -> Recognizer:
+    """A recognizer from an open database and an encoder.
+
+    Raises:
+        DatabaseError: the database is of another encoder, or has not been calibrated. WeightsError: no such detector.
+    """
+    database.check_encoder(encoder.fingerprint, encoder.name)
+    if database.calibration is None:
+        raise DatabaseError(f"{database.folder}: no thresholds yet", "finish the build: recognize.py skus build")
+    return Recognizer(
+        detector=YoloDetector(detector_path(settings.detect.detector), settings.detect),
+        encoder=encoder,
+        index=database,
+        calibration=Calibration.from_json(database.calibration),
+        settings=settings.match,
+        describe=database.describe,
+        reference_image=database.reference_image,
+    )
+
+
+def recognize_photos(
+    inputs: Sequence[str],
+    db: Path,
+    out: Path,
+    settings: Settings,
+    mode: Mode,
+    options: PhotoOptions,
+    on_photo: Callable[[FrameResult | Failure, int, int], None],
+) -> int:
+    """Recognises photos into the folder `out`; the exit code (0 done, 1 nothing could be used, 3 some failed).
+
+    on_photo: called after each photo is written, with its result, how many are done, and of how many.
+
+    Raises:
+        RecognitionError: the run as a whole cannot go on. KeyboardInterrupt: it was interrupted; `mode` "resume"
+        goes on from there.
+    """
+    sources = expand_inputs(inputs)
+    with ExitStack() as stack:
+        recognizer, database = stack.enter_context(open_recognizer(settings, db))
+        info = database.info()
+        made_with = {
+            "encoder": info.fingerprint,
+            "database": f"generation {info.generation}, {info.references} references",
+            "thresholds": database.calibration or "",
+            "options": repr(options),
+        }
+        writer = RunWriter.create(out, mode, settings, made_with)
+        code = 1
+        try:
+            code = _run(sources, writer, recognizer, options, on_photo)
+        except KeyboardInterrupt:
+            code = 130
+            raise
+        finally:
+            writer.close(RunSummary(code, versions(recognizer)))
+    return code
+
+
+def _run(
+    sources: Sequence[str],
+    writer: RunWriter,
+    recognizer: Recognizer,
+    options: PhotoOptions,
+    on_photo: Callable[[FrameResult | Failure, int, int], None],
+) -> int:
+    done = sum(map(writer.done, sources))
+    failed = 0
+    with closing(read_photos(sources, options.meta, skip=writer.done)) as frames:
+        for result in recognizer.run(_with_options(frame, options) for frame in frames):
+            if isinstance(result, Failure):
+                writer.fail(result)
+                failed += 1
+            else:
+                writer.write(result)
+                done += 1
+            on_photo(result, done + failed, len(sources))
+    return 0 if not failed else 3 if done else 1
+
+
+def _with_options(frame: Frame | Failure, options: PhotoOptions) -> Frame | Failure:
+    if isinstance(frame, Failure):
+        return frame
+    return replace(
+        frame,
+        store_id=frame.store_id or options.store_id,
+        planogram_id=frame.planogram_id or options.planogram_id,
+    )
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one cropped product is: one line of `match`. error: why it could not be used, or ""."""
+
+    line: str
+    text: str
+    error: str = ""
+
+
+def match_pictures(inputs: Sequence[str], db: Path, settings: Settings) -> Iterator[Answer]:
+    """An answer for every input, in order; pictures of one product each are embedded in batches.
+
+    Raises:
+        RecognitionError: the database or the models cannot be used. A picture that cannot is an answer with `error`.
+    """
+    with open_recognizer(settings, db) as (recognizer, _), closing(read_photos(inputs)) as frames:
+        while batch := list(islice(frames, settings.embed.batch_size)):
+            pictures = [trim_border(_whole(frame)) for frame in batch if isinstance(frame, Frame)]
+            matches = recognizer.match(pictures)
+            skus = recognizer.describe(int(i) for i in np.unique(matches.skus) if i >= 0)
+            row = 0
+            for frame in batch:
+                if isinstance(frame, Failure):
+                    error = SourceError(frame.error, frame.hint)
+                    yield Answer(error_line(frame.source, error), f"{frame.source}: {error}", str(error))
+                    continue
+                yield Answer(match_line(frame.source, matches, row, skus), _words(frame.source, matches, row, skus))
+                row += 1
+
+
+def _whole(frame: Frame) -> Image:
+    height, width = frame.image.shape[:2]
+    return cut_crops(frame.image, np.array([[0, 0, width, height]], np.float32))[0]
+
+
+def _words(source: str, matches: Matches, row: int, skus: Mapping[int, Sku]) -> str:
+    found = zip(matches.skus[row].tolist(), matches.scores[row].tolist(), strict=True)
+    best = ", ".join(f"{skus[sku].sku} {score:.3f}" for sku, score in found if sku >= 0)
+    return f"{source}: {Status(int(matches.status[row])).label}  {best}"
+
+
+def versions(recognizer: Recognizer) -> dict[str, str]:
+    """Of this package, its models and the libraries that shape the answers."""
+    own = {"recognition": recognition.__version__, "detector": recognizer.detector.name}
+    return {**own, "encoder": recognizer.encoder.name, **{name: importlib.metadata.version(name) for name in LIBRARIES}}
+
+
+def build_and_calibrate(
+    catalog: Catalog,
+    db: Path,
+    settings: Settings,
+    prune: bool,
+    false_known: float,
+    progress: Callable[[int, int], None] | None = None,
+    on_commit: Callable[[int], None] | None = None,
+) -> tuple[BuildReport, SkuDatabase]:
+    """Makes the database equal to the catalogue and sets its thresholds where it has none that fit.
+
+    Raises:
+        RecognitionError: as `build_database`; WeightsError when the encoder is not there.
+    """
+    encoder = load_encoder(settings.embed)
+    report = build_database(catalog, db, encoder, prune, settings.embed.batch_size, progress, on_commit)
+    database = SkuDatabase.open(db)
+    former = Calibration.from_json(database.calibration) if database.calibration else None
+    stale = former is None or former.false_known != false_known or needs_recalibration(former, database.count())
+    if stale or report.updated or report.removed:
+        found = calibrate(database, encoder, _references(database), database.reference_image, false_known)
+        database.set_calibration(found.to_json())
+    return report, database
+
+
+def _references(database: SkuDatabase) -> Iterator[Reference]:
+    rows = choose_rows(database.live_rows())
+    for row, sku in zip(rows.tolist(), database.reference_skus(rows).tolist(), strict=True):
+        image = database.reference_image(row)
+        if image is not None:
+            yield Reference(sku, image)

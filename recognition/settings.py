@@ -1,0 +1,119 @@
+"""Settings: one frozen object per stage. A TOML file has one table per stage; the command line wins over it."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from recognition.errors import UsageError
+
+
+@dataclass(frozen=True)
+class DetectSettings:
+    """detector: a weights file, or `starter` for the one that ships. conf: lowest score kept, 0..1.
+
+    iou: overlap above which two boxes are one product. product_px: size (square root of area) that the
+    median product is brought to before detection, pixels. max_boxes: cap per image, warned about when hit.
+    """
+
+    detector: str = "starter"
+    conf: float = 0.35
+    iou: float = 0.5
+    product_px: float = 44.0
+    max_boxes: int = 3000
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class EmbedSettings:
+    """encoder: `starter`, a local folder in Hugging Face layout, or a hub id. fit: `processor`, `pad` or `squash`;
+    "" takes what the encoder's folder says, else `pad`."""
+
+    encoder: str = "starter"
+    fit: str = ""
+    batch_size: int = 32
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class MatchSettings:
+    """top_k: candidates kept per product. verify: look at local features of the candidates before deciding."""
+
+    top_k: int = 5
+    verify: bool = True
+
+
+@dataclass(frozen=True)
+class OutputSettings:
+    """pictures: write annotated photos. blur_faces: blur faces in them."""
+
+    pictures: bool = True
+    blur_faces: bool = False
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All stages."""
+
+    detect: DetectSettings = field(default_factory=DetectSettings)
+    embed: EmbedSettings = field(default_factory=EmbedSettings)
+    match: MatchSettings = field(default_factory=MatchSettings)
+    output: OutputSettings = field(default_factory=OutputSettings)
+
+
+def override(settings: Any, **values: Any) -> Any:
+    """A copy of one stage's settings with every value that is not None put in.
+
+    Raises:
+        UsageError: a value is out of its range.
+    """
+    changed = replace(settings, **{name: value for name, value in values.items() if value is not None})
+    _check(changed)
+    return changed
+
+
+def load_settings(path: Path) -> Settings:
+    """Settings from a TOML file; what it leaves out keeps its default.
+
+    Raises:
+        UsageError: the file cannot be read, or names an unknown table or key, or a value of the wrong type.
+    """
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"settings file {path}: {error}", "give a readable TOML file") from error
+    settings = Settings()
+    known = {f.name: getattr(settings, f.name) for f in fields(Settings)}
+    for table, values in tables.items():
+        if table not in known or not isinstance(values, dict):
+            raise UsageError(f"settings file {path}: no table [{table}]", f"tables are {', '.join(known)}")
+        settings = replace(settings, **{table: _merge(path, table, known[table], values)})
+    return settings
+
+
+def _merge(path: Path, table: str, stage: Any, values: dict[str, Any]) -> Any:
+    for key, value in values.items():
+        default = getattr(stage, key, None)
+        if default is None:
+            keys = ", ".join(f.name for f in fields(stage))
+            raise UsageError(f"settings file {path}: [{table}] has no key {key}", f"keys are {keys}")
+        number = isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool)
+        if type(value) is not type(default) and not number:
+            wanted = type(default).__name__
+            raise UsageError(f"settings file {path}: [{table}] {key} = {value!r}", f"wanted a value of type {wanted}")
+    return override(stage, **values)
+
+
+def _check(stage: Any) -> None:
+    for name in ("conf", "iou"):
+        value = getattr(stage, name, 0.5)
+        if not 0 <= value <= 1:
+            raise UsageError(f"{name} = {value}", "wanted a number from 0 to 1")
+    for name in ("top_k", "batch_size", "max_boxes"):
+        value = getattr(stage, name, 1)
+        if value < 1:
+            raise UsageError(f"{name} = {value}", "wanted 1 or more")
+    if getattr(stage, "fit", "") not in ("", "processor", "pad", "squash"):
+        raise UsageError(f"fit = {stage.fit}", "wanted processor, pad or squash")

@@ -1,0 +1,1 @@
+"""The SKU database: catalogue files, vectors, index."""

@@ -1,0 +1,241 @@
+"""Changes to the SKU database: each call is one transaction, durable when it returns, and safe to kill at any instant.
+
+Files are written and synced before the transaction that names them is committed, so a kill leaves at most bytes and
+files that nothing names; the next write cuts and deletes those.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recognition.errors import DatabaseError, EncoderMismatchError
+from recognition.skus.catalog_sql import bury, ids_of, put_sku, rows_of_keys, rows_of_texts
+from recognition.skus.lock import writer_lock
+from recognition.skus.records import ReferenceRecord
+from recognition.skus.schema import (
+    Live,
+    connect_writer,
+    new_live,
+    read_live,
+    read_rows,
+    reporting,
+    transaction,
+    write_live,
+)
+from recognition.skus.vectors import (
+    BLOCK_ROWS,
+    Halves,
+    append_vectors,
+    checksum,
+    file_checksum,
+    map_vectors,
+    sync_file,
+    sync_folder,
+)
+
+EXACT_BELOW = 20_000
+"""With fewer references an exact search is as fast as an index, and never wrong."""
+
+
+class DatabaseWriter:
+    """The one writer of a database, which it creates when there is none."""
+
+    def __init__(self, folder: Path, encoder_name: str, dim: int, fingerprint: str) -> None:
+        """Takes the write lock.
+
+        Raises:
+            DatabaseLockedError: another writer is at work. EncoderMismatchError: the vectors there are of another
+            encoder. DatabaseVersionError: the format is another. DatabaseError: the folder cannot be written.
+        """
+        self._folder = folder
+        with ExitStack() as stack, reporting(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(writer_lock(folder))
+            self._db = connect_writer(folder, new_live(encoder_name, dim, fingerprint))
+            stack.callback(self._db.close)
+            sync_folder(folder)
+            live = read_live(self._db)
+            check_encoder(folder, live, encoder_name, fingerprint)
+            self._delete_strays(live)
+            self._closing = stack.pop_all()
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Closes."""
+        self.close()
+
+    def close(self) -> None:
+        """Gives the lock back."""
+        with reporting(self._folder):
+            self._closing.close()
+
+    def count(self) -> int:
+        """Number of live references."""
+        with reporting(self._folder):
+            return int(self._db.execute("SELECT count(*) FROM reference").fetchone()[0])
+
+    def known_references(self) -> dict[tuple[str, str], str]:
+        """Every live reference: (SKU text, content hash) to its image path."""
+        select = "SELECT sku.sku, hash, image FROM reference JOIN sku ON sku.id = reference.sku"
+        with reporting(self._folder):
+            return {(sku, digest): image for sku, digest, image in self._db.execute(select)}
+
+    def upsert_references(
+        self,
+        records: Sequence[ReferenceRecord],
+        vectors: NDArray[np.float32],
+        thumbnails: Sequence[bytes | None] | None = None,
+        replace_skus: bool = False,
+    ) -> None:
+        """Adds references with the metadata of their SKUs; one with the same SKU and content hash is replaced.
+
+        vectors: (n, dim), norm 1; thumbnails: encoded pictures, or None. With `replace_skus` all former references
+        of the SKUs go. Vectors, metadata and removals become visible together.
+
+        Raises:
+            DatabaseError: shapes or norms are wrong, a reference appears twice, or the disk is full.
+        """
+        pictures = thumbnails if thumbnails is not None else [None] * len(records)
+        halves = self._checked(records, vectors, pictures)
+        keys = [(r.sku.sku, r.content_hash or _digest(row)) for r, row in zip(records, halves, strict=True)]
+        if len(set(keys)) < len(keys):
+            error = f"{self._folder}: two references of one SKU have the same content"
+            raise DatabaseError(error, "give each one once")
+        if not keys:
+            return
+        with self._changing() as live:
+            for sku in {r.sku.sku: r.sku for r in records}.values():
+                put_sku(self._db, sku)
+            texts = {sku for sku, _ in keys}
+            bury(self._db, rows_of_texts(self._db, texts) if replace_skus else rows_of_keys(self._db, keys))
+            ids = ids_of(self._db, texts)
+            rows = range(live.rows, live.rows + len(keys))
+            inserts = [
+                (row, ids[sku], r.image, digest) for row, (sku, digest), r in zip(rows, keys, records, strict=True)
+            ]
+            self._db.executemany("INSERT INTO reference (row, sku, image, hash) VALUES (?, ?, ?, ?)", inserts)
+            kept = [(row, picture) for row, picture in zip(rows, pictures, strict=True) if picture is not None]
+            self._db.executemany("INSERT INTO thumbnail (row, picture) VALUES (?, ?)", kept)
+            self._append(live, halves, np.array([number for _, number, *_ in inserts], "<i8"))
+
+    def update_records(self, records: Iterable[ReferenceRecord]) -> set[str]:
+        """Writes metadata and image paths of references that are there already; returns the SKUs that changed."""
+        move = (
+            "UPDATE reference SET image = ?1 WHERE image <> ?1 AND hash = ?3 "
+            "AND sku = (SELECT id FROM sku WHERE sku.sku = ?2)"
+        )
+        changed = set()
+        with self._changing():
+            for record in records:
+                moved = self._db.execute(move, (record.image, record.sku.sku, record.content_hash)).rowcount > 0
+                if put_sku(self._db, record.sku) or moved:
+                    changed.add(record.sku.sku)
+        return changed
+
+    def remove_skus(self, sku_texts: Iterable[str]) -> None:
+        """Removes SKUs with all their references; unknown ones are ignored."""
+        with self._changing():
+            bury(self._db, rows_of_texts(self._db, set(sku_texts)))
+
+    def remove_references(self, keys: Iterable[tuple[str, str]]) -> None:
+        """Removes single references by (SKU text, content hash); unknown ones are ignored."""
+        with self._changing():
+            bury(self._db, rows_of_keys(self._db, set(keys)))
+
+    def set_calibration(self, text: str | None) -> None:
+        """Keeps the thresholds' text, which belongs to the matching room."""
+        with self._changing() as live:
+            write_live(self._db, replace(live, calibration=text))
+
+    def index_is_due(self) -> bool:
+        """Whether the rows outside the index have become many, or its file is gone."""
+        with reporting(self._folder):
+            live = read_live(self._db)
+            gone = bool(live.index_file) and not (self._folder / live.index_file).is_file()
+        return gone or live.rows - live.indexed_rows >= max(EXACT_BELOW, live.indexed_rows // 10)
+
+    def build_index(self) -> None:
+        """Publishes a new index over all live references; none when they are few."""
+        with reporting(self._folder):
+            live = read_live(self._db)
+            fresh = self._indexed(live)
+            with transaction(self._db):
+                write_live(self._db, fresh)
+            self._delete_strays(fresh)
+
+    def _indexed(self, live: Live) -> Live:
+        """The live row of the next generation, its index written and synced."""
+        generation = live.generation + 1
+        rows = np.flatnonzero(read_rows(self._db)[1]).astype(np.int64)
+        if len(rows) < EXACT_BELOW:
+            blank = replace(live, index_file="", indexed_rows=0, index_crc=0, nprobe=0, recall=0.0)
+            return replace(blank, generation=generation)
+        # Only now: a small database never loads FAISS.
+        from recognition.skus.faiss_index import build_ivf
+
+        path = self._folder / f"index-{generation}.faiss"
+        effort = build_ivf(path, map_vectors(self._folder / live.vectors, live.rows, live.dim), rows)
+        sync_file(path)
+        published = replace(live, generation=generation, index_file=path.name, indexed_rows=live.rows)
+        return replace(published, index_crc=file_checksum(path), nprobe=effort.nprobe, recall=effort.recall)
+
+    @contextmanager
+    def _changing(self) -> Iterator[Live]:
+        with reporting(self._folder), transaction(self._db):
+            yield read_live(self._db)
+
+    def _append(self, live: Live, halves: Halves, skus: NDArray[np.int64]) -> None:
+        append_vectors(self._folder / live.vectors, live.rows, halves)
+        for start in range(0, len(halves), BLOCK_ROWS):
+            part = slice(start, start + BLOCK_ROWS)
+            block = (live.rows + start, len(halves[part]), checksum(halves[part]), skus[part].tobytes())
+            self._db.execute("INSERT INTO block (first, rows, crc, skus) VALUES (?, ?, ?, ?)", block)
+        write_live(self._db, replace(live, rows=live.rows + len(halves)))
+
+    def _checked(
+        self, records: Sequence[ReferenceRecord], vectors: NDArray[np.float32], pictures: Sequence[bytes | None]
+    ) -> Halves:
+        with reporting(self._folder):
+            wanted = (len(records), read_live(self._db).dim)
+        if vectors.shape != wanted or len(pictures) != len(records):
+            raise DatabaseError(f"{self._folder}: wanted vectors of shape {wanted}, got {vectors.shape}")
+        wrong = np.flatnonzero(~(np.abs(np.einsum("nd,nd->n", vectors, vectors) - 1) < 0.01))
+        if len(wrong):
+            text = records[wrong[0]].sku.sku
+            raise DatabaseError(f"{self._folder}: the vector of SKU {text} has not norm 1", "normalise the vectors")
+        return vectors.astype("<f2")
+
+    def _delete_strays(self, live: Live) -> None:
+        for path in (*self._folder.glob("vectors-*.f16"), *self._folder.glob("index-*.faiss")):
+            if path.name not in (live.vectors, live.index_file):
+                path.unlink()
+
+
+def check_encoder(folder: Path, live: Live, name: str, fingerprint: str) -> None:
+    """Refuses an encoder that did not make the database's vectors.
+
+    Raises:
+        EncoderMismatchError: that is the case.
+    """
+    if fingerprint != live.fingerprint:
+        raise EncoderMismatchError(
+            f"{folder}: its vectors were made by encoder {live.encoder} ({live.fingerprint[:12]}), "
+            f"not by {name} ({fingerprint[:12]})",
+            f"use --encoder {live.encoder}, or make a second database: recognize.py skus build CATALOG.csv "
+            f"--encoder {name} --db OTHER_FOLDER",
+        )
+
+
+def _digest(vector: Halves) -> str:
+    return hashlib.blake2b(vector.tobytes(), digest_size=16).hexdigest()

@@ -1,0 +1,1 @@
+"""Where frames come from: photos, folders and patterns (videos and cameras later)."""

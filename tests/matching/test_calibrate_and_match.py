@@ -1,0 +1,131 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from fakes import FakeEncoder, FakeIndex
+
+from recognition.matching import calibrate as module
+from recognition.matching.calibrate import Reference, calibrate, choose_rows, default_calibration
+from recognition.matching.calibration import NEVER
+from recognition.matching.match import match
+from recognition.matching.views import shelf_view
+from recognition.settings import MatchSettings
+from recognition.types import Neighbors, Status
+
+ENCODER = FakeEncoder()
+SETTINGS = MatchSettings()
+SKUS = [100 + i for i in range(12)]
+
+
+@pytest.fixture(scope="module")
+def index(packs):
+    return FakeIndex(SKUS, ENCODER.encode(packs))
+
+
+@pytest.fixture(scope="module")
+def calibration(index, packs):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "WANTED_VIEWS", 48)
+        sample = [Reference(sku, image) for sku, image in zip(SKUS, packs, strict=True)]
+        return calibrate(index, ENCODER, sample, lambda row: packs[row])
+
+
+def run(crops, index, calibration, packs, settings=SETTINGS):
+    return match(crops, ENCODER.encode(crops), index, settings, calibration, lambda row: packs[row])
+
+
+def test_no_crops(index, calibration, packs):
+    matches = run([], index, calibration, packs)
+    assert len(matches) == 0 and matches.skus.shape == (0, 5)
+
+
+def test_an_empty_database_knows_nothing(packs):
+    matches = run([packs[0]], FakeIndex(), default_calibration(0), packs)
+    assert matches.status.tolist() == [Status.UNKNOWN]
+    assert matches.skus.tolist() == [[-1] * 5]
+
+
+@pytest.mark.parametrize("k", [1, 3, 50])
+def test_k_candidates_are_given_and_missing_ones_are_filled_up(index, calibration, packs, k):
+    matches = run([packs[0]], index, calibration, packs, MatchSettings(top_k=k))
+    assert matches.skus.shape == (1, k)
+    assert matches.skus[0, 0] == 100
+    assert (matches.skus[0] >= 0).sum() == min(k, len(packs))
+    assert np.isneginf(matches.scores[matches.skus < 0]).all()
+
+
+def test_products_of_the_catalogue_are_recognized_and_strangers_are_not(index, calibration, packs, draw_pack):
+    known = run([shelf_view(pack, 900 + i) for i, pack in enumerate(packs)], index, calibration, packs)
+    strangers = run([shelf_view(draw_pack(50 + i), i) for i in range(24)], index, calibration, packs)
+    assert (known.decided == SKUS).mean() >= 0.6
+    assert (strangers.decided >= 0).mean() <= 0.1
+    assert known.confidence.mean() > strangers.confidence.mean() + 0.3
+
+
+def test_verification_recognizes_more_than_the_search_alone(index, calibration, packs, photograph):
+    crops = [photograph(pack) for pack in packs]
+    alone = run(crops, index, calibration, packs, MatchSettings(verify=False))
+    verified = run(crops, index, calibration, packs)
+    assert (verified.decided == SKUS).sum() > (alone.decided == SKUS).sum()
+
+
+def test_products_that_the_search_settles_fetch_no_pictures(index, calibration, packs):
+    def fetched(clear, settings=SETTINGS):
+        asked = []
+        limits = replace(calibration, clear=clear)
+        match(packs, ENCODER.encode(packs), index, settings, limits, lambda row: asked.append(row))
+        return len(asked)
+
+    assert fetched(NEVER) == len(packs)
+    assert fetched(-NEVER) < len(packs)
+    assert fetched(NEVER, MatchSettings(verify=False)) == 0
+
+
+def test_without_pictures_the_search_decides(index, calibration, packs):
+    vectors = ENCODER.encode(packs)
+    blind = match(packs, vectors, index, MatchSettings(), calibration, lambda row: None)
+    alone = match(packs, vectors, index, MatchSettings(verify=False), calibration, lambda row: None)
+    assert np.array_equal(blind.status, alone.status)
+    assert np.array_equal(blind.confidence, alone.confidence)
+
+
+def test_calibration_is_fixed_by_its_seed_and_counts_what_it_saw(calibration):
+    assert calibration.references == 12 and calibration.views == 48 and calibration.false_known == 0.02
+    assert calibration.clear >= calibration.plain.accept
+
+
+@pytest.mark.parametrize("skus", [0, 1, 5])
+def test_few_packs_get_the_defaults(packs, skus):
+    index = FakeIndex(SKUS[:skus], ENCODER.encode(packs[:skus]))
+    sample = [Reference(SKUS[i], packs[i]) for i in range(skus)]
+    assert calibrate(index, ENCODER, sample, lambda row: packs[row], 0.01) == default_calibration(skus, 0.01)
+
+
+def test_many_references_of_one_pack_are_few_packs(packs):
+    vectors = np.repeat(ENCODER.encode(packs[:1]), 9, axis=0)
+    index = FakeIndex(range(9), vectors)
+    sample = [Reference(i, packs[0]) for i in range(9)]
+    assert calibrate(index, ENCODER, sample, lambda row: packs[0]).views == 0
+
+
+def test_without_thumbnails_only_the_search_is_calibrated(index, packs, monkeypatch):
+    monkeypatch.setattr(module, "WANTED_VIEWS", 24)
+    sample = [Reference(sku, image) for sku, image in zip(SKUS, packs, strict=True)]
+    calibration = calibrate(index, ENCODER, sample, lambda row: None)
+    defaults = default_calibration(12)
+    assert calibration.verified == defaults.verified
+    assert calibration.plain != defaults.plain
+
+
+def test_left_out_skus_leave_the_others_in_order():
+    found = Neighbors(np.array([[0.9, 0.8, 0.7]], np.float32), np.array([[1, 2, 3]]), np.array([[11, 12, 13]]))
+    left = module._without(found, np.array([[1, -1]]))
+    assert left.skus.tolist() == [[2, 3, -1]] and left.rows.tolist() == [[12, 13, -1]]
+    assert left.scores[0, :2] == pytest.approx([0.8, 0.7]) and np.isneginf(left.scores[0, 2])
+
+
+@pytest.mark.parametrize(("rows", "drawn"), [(0, 0), (7, 7), (1500, 1000)])
+def test_the_sample_is_bounded_sorted_and_fixed_by_seed(rows, drawn):
+    chosen = choose_rows(np.arange(rows), seed=3)
+    assert len(chosen) == drawn == len(np.unique(chosen))
+    assert np.array_equal(chosen, np.sort(chosen)) and np.array_equal(chosen, choose_rows(np.arange(rows), seed=3))

@@ -1,0 +1,135 @@
+import numpy as np
+import pytest
+
+from recognition.errors import DatabaseDamagedError
+from recognition.matching.calibrate import Calibration, default_calibration, needs_recalibration
+from recognition.matching.calibration import Model
+from recognition.matching.decide import decide, unclear
+from recognition.matching.evidence import Evidence
+from recognition.types import Neighbors, Status
+
+PLAIN = Model(choice=(30.0,), known=(20.0, 0.0), bias=-12.0, accept=1.0)
+VERIFIED = Model(choice=(30.0, 1.0, 4.0), known=(5.0, 1.0, 4.0, 0.0), bias=-6.0, accept=1.0)
+CALIBRATION = Calibration(PLAIN, VERIFIED, clear=5.0, references=10, views=100, false_known=0.02)
+
+
+def neighbors(*rows):
+    scores = np.array([[s for _, s in row] for row in rows], np.float32)
+    skus = np.array([[sku for sku, _ in row] for row in rows], np.int64)
+    return Neighbors(scores, skus, skus.copy())
+
+
+def evidence(inliers, likeness, verified=True):
+    return Evidence(np.array([inliers], np.float32), np.array([likeness], np.float32), np.array([verified]))
+
+
+@pytest.mark.parametrize("columns", [0, 1, 5])
+def test_no_crops(columns):
+    found = Neighbors(
+        np.zeros((0, columns), np.float32), np.zeros((0, columns), np.int64), np.zeros((0, columns), np.int64)
+    )
+    matches = decide(found, CALIBRATION, None)
+    assert len(matches) == 0 and matches.skus.shape == (0, columns)
+
+
+def test_no_columns_is_unknown():
+    found = Neighbors(np.zeros((2, 0), np.float32), np.zeros((2, 0), np.int64), np.zeros((2, 0), np.int64))
+    matches = decide(found, CALIBRATION, None)
+    assert matches.status.tolist() == [Status.UNKNOWN] * 2
+    assert matches.confidence.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("row", "status"),
+    [
+        ([(-1, -np.inf), (-1, -np.inf)], Status.UNKNOWN),
+        ([(7, 0.9), (-1, -np.inf)], Status.RECOGNIZED),
+        ([(7, 0.5), (-1, -np.inf)], Status.UNKNOWN),
+        ([(7, 0.9), (8, 0.6)], Status.RECOGNIZED),
+        ([(7, 0.9), (8, 0.899)], Status.AMBIGUOUS),
+        ([(7, 0.5), (8, 0.499)], Status.UNKNOWN),
+    ],
+)
+def test_status_by_search_alone(row, status):
+    matches = decide(neighbors(row), CALIBRATION, None)
+    assert matches.status.tolist() == [status]
+    assert matches.skus.tolist() == [[sku for sku, _ in row]]
+    assert 0 <= matches.confidence[0] <= 1
+
+
+def test_verification_moves_rank_and_confidence_but_no_score():
+    found = neighbors([(7, 0.8), (8, 0.79), (9, 0.5)])
+    before = decide(found, CALIBRATION, None)
+    after = decide(found, CALIBRATION, evidence([0, 60], [0, 0.9]))
+    assert before.skus.tolist() == [[7, 8, 9]]
+    assert after.skus.tolist() == [[8, 7, 9]]
+    assert after.scores[0] == pytest.approx([0.79, 0.8, 0.5])
+    assert after.status[0] == Status.RECOGNIZED and before.status[0] == Status.AMBIGUOUS
+    assert after.confidence[0] > before.confidence[0]
+
+
+def test_verification_turns_down_what_the_search_would_take():
+    found = neighbors([(7, 0.9), (8, 0.2)])
+    assert decide(found, CALIBRATION, None).status[0] == Status.RECOGNIZED
+    assert decide(found, CALIBRATION, evidence([0, 0], [0, 0])).status[0] == Status.UNKNOWN
+
+
+def test_rows_that_were_not_verified_are_decided_by_the_search():
+    found = neighbors([(7, 0.9), (8, 0.2)])
+    ignored = decide(found, CALIBRATION, evidence([0, 99], [0, 1], verified=False))
+    assert ignored.skus.tolist() == [[7, 8]] and ignored.status[0] == Status.RECOGNIZED
+
+
+def test_candidates_beyond_the_verified_ones_keep_their_places():
+    found = neighbors([(1, 0.8), (2, 0.8), (3, 0.8), (4, 0.8)])
+    matches = decide(found, CALIBRATION, evidence([0, 50], [0, 1]))
+    assert matches.skus.tolist() == [[2, 1, 3, 4]]
+
+
+def test_only_what_the_search_does_not_settle_is_verified():
+    found = neighbors(
+        [(7, 0.95), (8, 0.3)], [(7, 0.95), (8, 0.949)], [(7, 0.6), (8, 0.3)], [(-1, -np.inf), (-1, -np.inf)]
+    )
+    assert unclear(found, CALIBRATION).tolist() == [False, True, True, False]
+
+
+def test_confidence_falls_with_the_score_and_with_a_second_that_comes_near():
+    rows = [[(7, s), (8, t)] for s, t in ((0.9, 0.2), (0.7, 0.2), (0.7, 0.68))]
+    confidence = decide(neighbors(*rows), CALIBRATION, None).confidence
+    assert confidence[0] > confidence[1] > confidence[2]
+
+
+def test_calibration_survives_its_text():
+    for calibration in (CALIBRATION, default_calibration(3)):
+        assert Calibration.from_json(calibration.to_json()) == calibration
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}", '{"plain": 1, "verified": 2}'])
+def test_text_that_is_no_calibration_is_refused(text):
+    with pytest.raises(DatabaseDamagedError) as caught:
+        Calibration.from_json(text)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(("references", "needed"), [(0, False), (10, False), (14, False), (15, True), (500, True)])
+def test_calibration_is_redone_when_the_catalogue_has_grown_by_half(references, needed):
+    assert needs_recalibration(CALIBRATION, references) is needed
+
+
+@pytest.mark.parametrize(
+    ("score", "inliers", "likeness", "status"),
+    [
+        (0.85, None, None, Status.UNKNOWN),
+        (0.95, None, None, Status.RECOGNIZED),
+        (0.95, 0, 0.0, Status.UNKNOWN),
+        (0.3, 12, 0.5, Status.UNKNOWN),
+        (0.3, 19, 0.5, Status.RECOGNIZED),
+        (0.3, 12, 0.7, Status.RECOGNIZED),
+    ],
+)
+def test_defaults_are_as_documented(score, inliers, likeness, status):
+    found = neighbors([(7, score)])
+    seen = None if inliers is None else evidence([inliers], [likeness])
+    calibration = default_calibration(1)
+    assert unclear(found, calibration).all()
+    assert decide(found, calibration, seen).status[0] == status
