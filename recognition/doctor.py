@@ -6,6 +6,7 @@ import importlib.metadata
 import platform
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from recognition.errors import RecognitionError
@@ -32,7 +33,7 @@ def examine(db: Path) -> Iterator[Check]:
     """All findings, one by one: libraries, device, search library, weights, the SKU database at `db`."""
     yield Check("python", True, f"{platform.python_version()} on {platform.system()} {platform.machine()}")
     for library in LIBRARIES:
-        yield _attempt(library, lambda name=library: importlib.metadata.version(name), "run `make setup` again")
+        yield _attempt(library, partial(importlib.metadata.version, library), "run `make setup` again")
     yield _attempt("faiss", _faiss, "install faiss-gpu (Linux) or faiss-cpu")
     yield _attempt("device", _device, "see the message of torch")
     yield _attempt("detector starter", _detector, "install the program again")

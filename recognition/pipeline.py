@@ -13,7 +13,7 @@ from recognition.detection.detector import Detector
 from recognition.embedding.crops import cut_crops
 from recognition.embedding.encoder import Encoder
 from recognition.errors import RecognitionError
-from recognition.matching.calibrate import Calibration
+from recognition.matching.calibration import Calibration
 from recognition.matching.match import match
 from recognition.settings import MatchSettings
 from recognition.shelves.layout import lay_out
@@ -53,7 +53,7 @@ class Recognizer:
     reference_image: Callable[[int], Image | None]
 
     def run(self, frames: Iterable[Frame | Failure]) -> Iterator[FrameResult | Failure]:
-        """One result per frame, in order. Failures pass through; a frame that fails becomes one and the rest goes on."""
+        """One result per frame, in order. Failures pass; a frame that fails becomes one and the rest goes on."""
         for frame in frames:
             if isinstance(frame, Failure):
                 yield frame

@@ -95,10 +95,10 @@ def load_settings(path: Path) -> Settings:
 
 def _merge(path: Path, table: str, stage: Any, values: dict[str, Any]) -> Any:
     for key, value in values.items():
-        default = getattr(stage, key, None)
-        if default is None:
-            keys = ", ".join(f.name for f in fields(stage))
-            raise UsageError(f"settings file {path}: [{table}] has no key {key}", f"keys are {keys}")
+        keys = [f.name for f in fields(stage)]
+        if key not in keys:
+            raise UsageError(f"settings file {path}: [{table}] has no key {key}", f"keys are {', '.join(keys)}")
+        default = getattr(stage, key)
         number = isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool)
         if type(value) is not type(default) and not number:
             wanted = type(default).__name__
@@ -115,5 +115,8 @@ def _check(stage: Any) -> None:
         value = getattr(stage, name, 1)
         if value < 1:
             raise UsageError(f"{name} = {value}", "wanted 1 or more")
+    size = getattr(stage, "product_px", 1.0)
+    if not 0 < size < float("inf"):
+        raise UsageError(f"product_px = {size}", "wanted a number of pixels above 0")
     if getattr(stage, "fit", "") not in ("", "processor", "pad", "squash"):
         raise UsageError(f"fit = {stage.fit}", "wanted processor, pad or squash")

@@ -82,7 +82,7 @@ class Failure:
 
 @dataclass(frozen=True, eq=False)
 class Detections:
-    """Products found in one image. xyxy: float32 (n, 4), pixels, x_min y_min x_max y_max; scores: float32 (n,), 0..1."""
+    """Products of one image. xyxy: float32 (n, 4), pixels, x_min y_min x_max y_max; scores: float32 (n,), 0..1."""
 
     xyxy: NDArray[np.float32]
     scores: NDArray[np.float32]

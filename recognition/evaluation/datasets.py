@@ -4,7 +4,7 @@
 
     data.yaml, or images/ (or photos/) beside labels/     YOLO: class x_center y_center width height, fractions
     *.json                                                COCO: images, annotations with bbox x y width height
-    boxes.csv beside photos/                              image,x1,y1,x2,y2 and a column sku (or brand)
+    boxes.csv beside photos/                              image,x1,y1,x2,y2 and, if known, sku
     truth.csv beside photos/                              source,x_min,y_min,x_max,y_max,sku (the samples)
 """
 
@@ -13,7 +13,8 @@ from __future__ import annotations
 import csv
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,10 @@ from numpy.typing import NDArray
 from PIL import Image as PilImage
 
 from recognition.errors import UsageError
+from recognition.sources.exif import orientation, read_exif
+from recognition.sources.inputs import PICTURE_SUFFIXES
+
+LAYOUTS_HINT = "see docs/evaluation.md for the layouts"
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +53,7 @@ def read_labelled(place: Path) -> list[LabelledPhoto]:
     Raises:
         UsageError: nothing there is a layout we know, or the labels cannot be read.
     """
-    try:
+    with _reading(place):
         if place.suffix == ".json":
             photos = _read_coco(place)
         elif (place / "boxes.csv").is_file() and not (place / "labels").is_dir():
@@ -57,12 +62,8 @@ def read_labelled(place: Path) -> list[LabelledPhoto]:
             photos = _read_boxes_csv(place / "truth.csv", "source", ("x_min", "y_min", "x_max", "y_max"), place)
         else:
             photos = _read_yolo(place)
-    except (OSError, KeyError, ValueError) as error:
-        raise UsageError(
-            f"{place}: labels cannot be read: {error!r}", "see docs/evaluation.md for the layouts"
-        ) from error
     if not photos:
-        raise UsageError(f"{place}: no labelled photos found", "see docs/evaluation.md for the layouts")
+        raise UsageError(f"{place}: no labelled photos found", LAYOUTS_HINT)
     return sorted(photos, key=lambda photo: photo.path)
 
 
@@ -74,13 +75,26 @@ def read_one_shot(place: Path) -> tuple[list[LabelledCrop], list[LabelledCrop]]:
     each SKU is its reference, its crops in other photos are the queries; names that begin with `__` are no SKUs.
 
     Raises:
-        UsageError: neither layout is there.
+        UsageError: neither layout is there, the tables cannot be read, or no SKU has both reference and query.
     """
     if (place / "photos.csv").is_file() and (place / "catalog.csv").is_file():
-        return _read_packshots(place)
-    if (place / "boxes.csv").is_file():
-        return _split_crops(read_labelled(place))
-    raise UsageError(f"{place}: wanted catalog.csv with photos.csv, or boxes.csv", "see docs/evaluation.md")
+        with _reading(place):
+            references, queries = _read_packshots(place)
+    elif (place / "boxes.csv").is_file():
+        references, queries = _split_crops(read_labelled(place))
+    else:
+        raise UsageError(f"{place}: wanted catalog.csv with photos.csv, or boxes.csv", LAYOUTS_HINT)
+    if not {reference.sku for reference in references} & {query.sku for query in queries}:
+        raise UsageError(f"{place}: no SKU has both a reference and a picture to ask for", LAYOUTS_HINT)
+    return references, queries
+
+
+@contextmanager
+def _reading(place: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
+        raise UsageError(f"{place}: labels cannot be read: {error!r}", LAYOUTS_HINT) from error
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
@@ -152,13 +166,13 @@ def _read_yolo(place: Path) -> list[LabelledPhoto]:
     found = []
     for images in (p for name in ("images", "photos") for p in sorted(folder.rglob(name)) if p.is_dir()):
         labels = images.parent / "labels"
-        found += (
-            [(photo, labels / f"{photo.stem}.txt") for photo in sorted(images.iterdir())] if labels.is_dir() else []
-        )
+        if labels.is_dir():
+            pictures = (p for p in sorted(images.iterdir()) if p.suffix.lower() in PICTURE_SUFFIXES)
+            found += [(photo, labels / f"{photo.stem}.txt") for photo in pictures]
     photos = []
     for photo, label in found:
         with PilImage.open(photo) as image:
-            width, height = image.size
+            width, height = image.size[::-1] if orientation(read_exif(image)) > 4 else image.size  # upright
         rows = [line.split()[1:5] for line in label.read_text().splitlines() if line.strip()] if label.exists() else []
         centre = np.array(rows, float).reshape(-1, 4) * [width, height, width, height]
         boxes = np.hstack([centre[:, :2] - centre[:, 2:] / 2, centre[:, :2] + centre[:, 2:] / 2])

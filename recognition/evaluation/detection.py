@@ -6,6 +6,7 @@ import contextlib
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,6 +103,6 @@ def _average_precision(truth: Sequence[NDArray[np.float32]], found: Sequence[Det
     return tuple(float(p[p > -1].mean()) for p in (precision, precision[0], precision[5]))  # type: ignore[return-value]
 
 
-def _notes(image: int, boxes: NDArray[np.float32]) -> Iterable[dict[str, object]]:
+def _notes(image: int, boxes: NDArray[np.float32]) -> Iterable[dict[str, Any]]:
     for x_min, y_min, x_max, y_max in boxes.tolist():
         yield {"image_id": image, "category_id": 1, "bbox": [x_min, y_min, x_max - x_min, y_max - y_min]}

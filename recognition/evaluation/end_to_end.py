@@ -1,9 +1,9 @@
-"""Measures a whole run: its products.csv against the true boxes and SKUs of the same photos."""
+"""Measures a whole run: its tables against the true boxes and SKUs of the same photos."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from recognition.errors import UsageError
 from recognition.evaluation.datasets import LabelledPhoto
 from recognition.evaluation.detection import match_boxes
-from recognition.outputs.tables import ProductRow, read_products
+from recognition.outputs.tables import ProductRow, read_photo_rows, read_products
 
 
 @dataclass(frozen=True)
@@ -61,21 +61,20 @@ class EndToEndReport:
         lines = [f"{'photo':32} products   found   right  strangers given a SKU"]
         for s in self.photos:
             name = Path(s.source).name
-            lines.append(
-                f"{name:32} {s.products:8} {s.found:7} {s.right:3}/{s.known_found:<3}   {s.false_known}/{s.strangers_found}"
-            )
+            right = f"{s.right:3}/{s.known_found:<3}"
+            lines.append(f"{name:32} {s.products:8} {s.found:7} {right}   {s.false_known}/{s.strangers_found}")
         lines.append(f"found {self.found:.3f}   right {self.right:.3f}   false known {self.false_known:.3f}")
         return "\n".join(lines)
 
 
-def evaluate_run(products_csv: Path, truth: Sequence[LabelledPhoto]) -> EndToEndReport:
-    """Compares a run's products.csv with labelled photos; sources are matched by the end of their paths.
+def evaluate_run(result: Path, truth: Sequence[LabelledPhoto]) -> EndToEndReport:
+    """Compares the run in a folder with labelled photos; sources are matched by the end of their paths.
 
     Raises:
-        UsageError: a labelled photo is not in the file at all, or no photo is labelled.
+        UsageError: a labelled photo is not in the run. SourceError: the folder holds no tables of a run.
     """
-    rows: dict[str, list[ProductRow]] = defaultdict(list)
-    for row in read_products(products_csv):
+    rows: dict[str, list[ProductRow]] = {row.source: [] for row in read_photo_rows(result / "photos.csv")}
+    for row in read_products(result / "products.csv"):
         rows[row.source].append(row)
     scores, shares = [], Counter[str]()
     for photo in truth:
@@ -86,13 +85,13 @@ def evaluate_run(products_csv: Path, truth: Sequence[LabelledPhoto]) -> EndToEnd
     return _report(scores, shares)
 
 
-def _source_of(path: Path, rows: Mapping[str, object]) -> str:
+def _source_of(path: Path, sources: Iterable[str]) -> str:
     parts = path.parts
     for length in range(len(parts), 0, -1):
-        ends = [source for source in rows if Path(source).parts[-length:] == parts[-length:]]
+        ends = [source for source in sources if Path(source).parts[-length:] == parts[-length:]]
         if len(ends) == 1:
             return ends[0]
-    raise UsageError(f"{path}: this labelled photo has no row in products.csv", "run it first, or label fewer photos")
+    raise UsageError(f"{path}: this labelled photo is not in the run", "run it first, or label fewer photos")
 
 
 def _corners(row: ProductRow) -> tuple[float, float, float, float]:
@@ -100,7 +99,7 @@ def _corners(row: ProductRow) -> tuple[float, float, float, float]:
 
 
 def _score(source: str, rows: Sequence[ProductRow], photo: LabelledPhoto) -> tuple[PhotoScore, dict[str, int]]:
-    order = sorted(range(len(rows)), key=lambda i: -rows[i].detection_score or 0)
+    order = sorted(range(len(rows)), key=lambda i: -(rows[i].detection_score or 0.0))
     boxes = np.array([_corners(rows[i]) for i in order], np.float32).reshape(-1, 4)
     claimed = match_boxes(boxes, photo.boxes)
     answers = [rows[i].sku if rows[i].status == "recognized" else "" for i in order]

@@ -78,7 +78,8 @@ def report_matching(
 
     Thresholds play no part: only the order of the candidates is measured.
     """
-    plain, verified = [], []
+    plain: list[list[str]] = []
+    verified: list[list[str]] = []
     seconds = np.zeros(2)
     calibration = default_calibration(len(references))
     settings = MatchSettings(top_k=RANKS)
@@ -109,7 +110,7 @@ def report_matching(
 
 def _database(folder: Path, references: Sequence[LabelledCrop], encoder: Encoder) -> SkuDatabase:
     images = [trim_border(read_crop(reference)) for reference in references]
-    records = [ReferenceRecord(Sku(-1, reference.sku), str(reference.path)) for reference in references]
+    records = [ReferenceRecord(Sku(-1, r.sku), str(r.path), f"reference {n}") for n, r in enumerate(references)]
     with DatabaseWriter(folder, encoder.name, encoder.dim, encoder.fingerprint) as writer:
         writer.upsert_references(records, encoder.encode(images), [encode_thumbnail(image) for image in images])
     return SkuDatabase.open(folder)

@@ -37,7 +37,11 @@ LEAST_SKUS = 6
 WANTED_VIEWS = 400
 MOST_VIEWS_EACH = 12
 SAME_PACK = 0.97
-"""Cosine of two references above which they count as one pack: a left-out SKU's twin is no stranger's match."""
+"""Cosine of two references from which they are one pack to any encoder."""
+TWIN_QUANTILE = 0.2
+"""A reference no farther from another than this part of the other's own views is its twin, and left out with it: what
+a catalogue lacks is mostly other makers' goods, and thresholds that shut out every flavour it may lack shut out the
+flavours it has. Relative to the views, since the level of cosines depends on the encoder."""
 TWINS = 10
 CLEAR_SHARE = 0.25
 """Part of the false-known budget that may be spent without verification."""
@@ -138,11 +142,15 @@ def _search(search: Search, encoder: Encoder, sample: Sequence[Reference], seed:
     own = np.array([reference.sku for reference in sample], np.int64)
     vectors = np.concatenate([encoder.encode([r.image for r in chunk]) for chunk in _chunks(sample)])
     near = search(vectors, 1 + TWINS)
-    twins = np.where(near.scores >= SAME_PACK, near.skus, NO_SKU)
     each = min(MOST_VIEWS_EACH, max(1, -(-WANTED_VIEWS // len(sample))))
     of = np.repeat(np.arange(len(sample)), each)
     crops = [shelf_view(sample[int(i)].image, seed * len(of) + v) for v, i in enumerate(of)]
     found = search(np.concatenate([encoder.encode(chunk) for chunk in _chunks(crops)]), CANDIDATES + 1 + TWINS)
+    column = _column_of(own[of], found)
+    if not (column >= 0).any():
+        return None
+    level = np.quantile(np.take_along_axis(found.scores, column[:, None], axis=1)[column >= 0], TWIN_QUANTILE)
+    twins = np.where(near.scores >= min(float(level), SAME_PACK), near.skus, NO_SKU)
     out = np.column_stack([own[of], twins[of]])
     strangers = _without(found, out)
     kept = np.asarray((strangers.skus >= 0).any(axis=1))

@@ -20,7 +20,7 @@ from recognition.types import Neighbors
 
 Values = NDArray[np.float64]
 
-TELL_APART = 0.7
+TELL_APART = 0.55
 """Least probability of the best candidate, among the candidates, for it to be named alone."""
 NEVER = 1e6
 """Log-odds that nothing reaches (JSON knows no infinity)."""

@@ -247,6 +247,15 @@ def read_planogram(path: Path) -> list[PlanogramRow]:
     return _read(path, PlanogramRow)
 
 
+def read_photo_rows(path: Path) -> list[PhotoRow]:
+    """Rows of a photos.csv, guard removed.
+
+    Raises:
+        SourceError: the file cannot be read, or is no photos.csv.
+    """
+    return _read(path, PhotoRow)
+
+
 def _read(path: Path, kind: type[_Row]) -> list[_Row]:
     try:
         with path.open(encoding="utf-8", newline="") as file:

@@ -78,7 +78,8 @@ def _cut(crop: Rgb, box: NDArray[np.float32], jitter: float, rng: random.Random)
 def _stretch(view: Rgb, amount: float, rng: random.Random) -> Rgb:
     factor = float(np.exp(rng.uniform(-amount, amount)))
     height, width = view.shape[:2]
-    return cv2.resize(view, (max(4, round(width * factor)), height), interpolation=cv2.INTER_LINEAR)
+    size = max(4, round(width * factor)), height
+    return np.asarray(cv2.resize(view, size, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def _perspective(view: Rgb, amount: float, rng: random.Random) -> Rgb:
@@ -86,7 +87,8 @@ def _perspective(view: Rgb, amount: float, rng: random.Random) -> Rgb:
     corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
     shift = np.array([[rng.uniform(-amount, amount) for _ in range(2)] for _ in range(4)], np.float32)
     matrix = cv2.getPerspectiveTransform(corners, corners + shift * np.array([width, height], np.float32))
-    return cv2.warpPerspective(view, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    warped = cv2.warpPerspective(view, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(warped, np.uint8)
 
 
 def _light(view: Rgb, amount: float, rng: random.Random) -> Rgb:
@@ -128,5 +130,5 @@ def _photograph(view: Rgb, rng: random.Random) -> Rgb:
         view = cv2.GaussianBlur(view, (0, 0), rng.uniform(0.4, 1.5))
     if rng.random() < 0.5:
         encoded = cv2.imencode(".jpg", view, [cv2.IMWRITE_JPEG_QUALITY, rng.randint(30, 90)])[1]
-        view = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+        view = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR), np.uint8)
     return view

@@ -16,6 +16,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from recognition.sources.decode import read_image
+
 
 @dataclass(frozen=True)
 class TileSettings:
@@ -90,7 +92,8 @@ def _clip_boxes(corners: NDArray[np.float64], settings: TileSettings) -> NDArray
     area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
     visible = np.prod((clipped[:, 2:] - clipped[:, :2]).clip(0), axis=1) / area.clip(1e-9)
     tiny = (clipped[:, 2:] - clipped[:, :2]).min(axis=1, initial=np.inf) < 3
-    return clipped[(visible >= settings.min_visible) & ~tiny]
+    kept: NDArray[np.float64] = clipped[(visible >= settings.min_visible) & ~tiny]
+    return kept
 
 
 def _degrade(tile: NDArray[np.uint8], rng: random.Random) -> NDArray[np.uint8]:
@@ -106,14 +109,18 @@ def _degrade(tile: NDArray[np.uint8], rng: random.Random) -> NDArray[np.uint8]:
 def write_tiles(
     photos: Iterable[tuple[Path, Path]], out: Path, per_photo: int, seed: int, settings: TileSettings | None = None
 ) -> int:
-    """Writes tiles of (photo, YOLO label file) pairs as `out/images/*.jpg` and `out/labels/*.txt`; their number."""
+    """Writes tiles of (photo, YOLO label file) pairs as `out/images/*.jpg` and `out/labels/*.txt`; their number.
+
+    Raises:
+        SourceError: a photo cannot be read.
+    """
     settings = settings or TileSettings()
     (out / "images").mkdir(parents=True, exist_ok=True)
     (out / "labels").mkdir(exist_ok=True)
     written = 0
     for photo, label in photos:
         rng = random.Random(f"{seed}/{photo.name}")
-        image = cv2.imread(str(photo))
+        image = read_image(photo).image
         boxes = read_yolo_labels(label, image.shape[1], image.shape[0])
         for i, (tile, kept) in enumerate(cut_tiles(image, boxes, per_photo, rng, settings)):
             if not len(kept) and rng.random() < 0.8:
