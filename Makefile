@@ -18,7 +18,10 @@ $(READY): requirements.txt pyproject.toml
 	@touch $(READY)
 
 demo: $(READY)
-	@$(BIN)/python recognize.py demo --out demo
+	@$(BIN)/python recognize.py skus build samples/catalog.csv --db demo/sku_db
+	@$(BIN)/python recognize.py run samples/photos --db demo/sku_db --out demo/result --overwrite
+	@echo
+	@$(BIN)/python recognize.py evaluate end-to-end demo/result samples
 
 test: $(READY)
 	@$(BIN)/python -m pytest -q

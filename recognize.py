@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -200,7 +201,8 @@ def skus_build(
     else:
         words = ", ".join(f"{value} {name}" for name, value in counts.items())
         typer.echo(f"{db}: {info.skus} SKUs, {info.references} references ({words}, {rejected} rows rejected)")
-    raise typer.Exit(0 if not rejected else 3 if info.skus else 1)
+    used = report.added + report.updated + report.unchanged
+    raise typer.Exit(1 if not used else 3 if rejected else 0)
 
 
 @skus_app.command(name="info")
@@ -280,7 +282,7 @@ def evaluate_end_to_end(
     from recognition.evaluation.end_to_end import evaluate_run
     from recognition.outputs.files import replace_file
 
-    report = evaluate_run(result / "products.csv", read_labelled(truth))
+    report = evaluate_run(result, read_labelled(truth))
     summary = result / "summary.json"
     replace_file(summary, json.dumps(report.as_dict(), indent=2).encode() + b"\n")
     if as_json:
@@ -341,7 +343,7 @@ def main() -> None:
         app()
     except RecognitionError as error:
         if "--debug" in sys.argv:
-            raise
+            traceback.print_exc()
         typer.echo(_sentence("error", error.message, error.hint), err=True)
         sys.exit(error.exit_code)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -210,13 +210,21 @@ def build_and_calibrate(
     """
     encoder = load_encoder(settings.embed)
     report = build_database(catalog, db, encoder, prune, settings.embed.batch_size, progress, on_commit)
-    database = SkuDatabase.open(db)
-    former = Calibration.from_json(database.calibration) if database.calibration else None
-    stale = former is None or former.false_known != false_known or needs_recalibration(former, database.count())
-    if stale or report.updated or report.removed:
-        found = calibrate(database, encoder, _references(database), database.reference_image, false_known)
-        database.set_calibration(found.to_json())
+    with ExitStack() as stack:
+        database = stack.enter_context(SkuDatabase.open(db))
+        former = Calibration.from_json(database.calibration) if database.calibration else None
+        stale = former is None or former.false_known != false_known or needs_recalibration(former, database.count())
+        if stale or report.updated or report.removed:
+            found = calibrate(
+            database, encoder, _references(database), database.reference_image, _brands(database), false_known
+        )
+            database.set_calibration(found.to_json())
+        stack.pop_all()
     return report, database
+
+
+def _brands(database: SkuDatabase) -> Callable[[Iterable[int]], dict[int, str]]:
+    return lambda ids: {sku: record.brand for sku, record in database.describe(ids).items()}
 
 
 def _references(database: SkuDatabase) -> Iterator[Reference]:

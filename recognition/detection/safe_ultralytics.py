@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from recognition.errors import WeightsError
 
 _SWITCHES = {
@@ -69,8 +71,10 @@ def _tasks() -> Any:
         WeightsError: another import came first, without the switches, or torch is too old for restricted loading.
     """
     os.environ.update(_SWITCHES, YOLO_CONFIG_DIR=str(_config_dir()))
+    opener = Image.open
     from ultralytics.nn import tasks
 
+    Image.open = opener  # ultralytics puts in its own, which looks for a package we lack where a file is no picture
     if not tasks._SafeLoad.restricted():
         raise WeightsError(
             "ultralytics would run code from weights files",

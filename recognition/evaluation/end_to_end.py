@@ -71,7 +71,8 @@ def evaluate_run(result: Path, truth: Sequence[LabelledPhoto]) -> EndToEndReport
     """Compares the run in a folder with labelled photos; sources are matched by the end of their paths.
 
     Raises:
-        UsageError: a labelled photo is not in the run. SourceError: the folder holds no tables of a run.
+        UsageError: a labelled photo is not in the run, or two are the same there.
+        SourceError: the folder holds no tables of a run.
     """
     rows: dict[str, list[ProductRow]] = {row.source: [] for row in read_photo_rows(result / "photos.csv")}
     for row in read_products(result / "products.csv"):
@@ -82,6 +83,8 @@ def evaluate_run(result: Path, truth: Sequence[LabelledPhoto]) -> EndToEndReport
         score, facings = _score(source, rows[source], photo)
         scores.append(score)
         shares.update(facings)
+    if len({score.source for score in scores}) < len(scores):
+        raise UsageError(f"{result}: two labelled photos fit one photo of the run", "run it over all labelled photos")
     return _report(scores, shares)
 
 

@@ -7,7 +7,7 @@ findings tell the two kinds apart.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TypeVar
@@ -43,12 +43,16 @@ TWIN_QUANTILE = 0.2
 a catalogue lacks is mostly other makers' goods, and thresholds that shut out every flavour it may lack shut out the
 flavours it has. Relative to the views, since the level of cosines depends on the encoder."""
 TWINS = 10
+SEARCHED = 64
+"""Neighbours of a view that are looked at: enough for some to stay when its maker's are left out."""
 CLEAR_SHARE = 0.25
 """Part of the false-known budget that may be spent without verification."""
 GROWTH = 1.5
 CHUNK = 64
 
 Search = Callable[[NDArray[np.float32], int], Neighbors]
+Brands = Callable[[Iterable[int]], Mapping[int, str]]
+"""SKU ids to their brands; a SKU without a brand is "" or missing."""
 _Item = TypeVar("_Item")
 
 
@@ -86,19 +90,21 @@ def calibrate(
     encoder: Encoder,
     references: Iterable[Reference],
     reference_image: ReferenceImage,
+    brands: Brands,
     false_known: float = 0.02,
     seed: int = 0,
 ) -> Calibration:
     """Thresholds at which at most `false_known` of left-out products are given a SKU.
 
-    references: a random sample, of which 1,000 are used (see `choose_rows`). Fewer than 6 different packs say nothing
+    A product is left out together with its brand, since what a catalogue lacks is mostly other makers' goods; the
+    figure therefore does not cover a missing variant of a brand that is stocked. references: a random sample, of which 1,000 are used (see `choose_rows`). Fewer than 6 different packs say nothing
     of strangers: the defaults are returned. Needs about 0.05 s a reference, several views each for small catalogues.
 
     Raises:
         EncoderError: the model failed. DatabaseError: the index cannot be searched.
     """
     sample = list(islice(references, SAMPLE))
-    trial = _search(index.search, encoder, sample, seed)
+    trial = _search(index.search, encoder, sample, brands, seed)
     if trial is None:
         return default_calibration(index.count(), false_known)
     plain, left_out = fit_model(
@@ -110,7 +116,7 @@ def calibrate(
     calibration = replace(
         defaults,
         plain=replace(plain, accept=threshold(named(left_out), budget)),
-        clear=threshold(named(left_out), CLEAR_SHARE * budget),
+        clear=max(threshold(named(left_out), CLEAR_SHARE * budget), 0.0),
         views=len(trial.own),
     )
     spent = settled(calibration, left_out)
@@ -135,7 +141,9 @@ def _with_verification(
     return replace(calibration, verified=replace(model, accept=accept))
 
 
-def _search(search: Search, encoder: Encoder, sample: Sequence[Reference], seed: int) -> _Trial | None:
+def _search(
+    search: Search, encoder: Encoder, sample: Sequence[Reference], brands: Brands, seed: int
+) -> _Trial | None:
     """The views of the sample, searched; None when there are too few packs to speak of strangers."""
     if not sample:
         return None
@@ -145,14 +153,14 @@ def _search(search: Search, encoder: Encoder, sample: Sequence[Reference], seed:
     each = min(MOST_VIEWS_EACH, max(1, -(-WANTED_VIEWS // len(sample))))
     of = np.repeat(np.arange(len(sample)), each)
     crops = [shelf_view(sample[int(i)].image, seed * len(of) + v) for v, i in enumerate(of)]
-    found = search(np.concatenate([encoder.encode(chunk) for chunk in _chunks(crops)]), CANDIDATES + 1 + TWINS)
+    found = search(np.concatenate([encoder.encode(chunk) for chunk in _chunks(crops)]), SEARCHED)
     column = _column_of(own[of], found)
     if not (column >= 0).any():
         return None
     level = np.quantile(np.take_along_axis(found.scores, column[:, None], axis=1)[column >= 0], TWIN_QUANTILE)
     twins = np.where(near.scores >= min(float(level), SAME_PACK), near.skus, NO_SKU)
     out = np.column_stack([own[of], twins[of]])
-    strangers = _without(found, out)
+    strangers = _without(_without(found, out), _same_brand(own[of], found.skus, brands))
     kept = np.asarray((strangers.skus >= 0).any(axis=1))
     if len(np.unique(strangers.skus[kept, 0])) < 2 or len(np.unique(own[of][kept])) < LEAST_SKUS:
         return None
@@ -160,6 +168,15 @@ def _search(search: Search, encoder: Encoder, sample: Sequence[Reference], seed:
     if not (_column_of(own, known) >= 0).any():
         return None
     return _Trial(own, known, _take(strangers, kept), [crops[i] for i in np.flatnonzero(kept)])
+
+
+def _same_brand(own: NDArray[np.int64], skus: NDArray[np.int64], brands: Brands) -> NDArray[np.int64]:
+    """The SKUs of each row that are of its own product's brand, -1 elsewhere, int64 as `skus`."""
+    known = brands(int(sku) for sku in np.unique([*own, *skus.ravel()]) if sku >= 0)
+    numbers = {brand: number for number, brand in enumerate(dict.fromkeys(known.values())) if brand}
+    brand_of = np.vectorize(lambda sku: numbers.get(known.get(int(sku), ""), -1), otypes=[np.int64])
+    mine = brand_of(own)[:, None]
+    return np.where((mine >= 0) & (brand_of(skus) == mine), skus, NO_SKU)
 
 
 def _without(neighbors: Neighbors, skus: NDArray[np.int64]) -> Neighbors:

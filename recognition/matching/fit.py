@@ -83,10 +83,16 @@ def _questions(model: Model, features: Values, present: NDArray[np.bool_]) -> Va
 
 
 def threshold(log_odds: Values, allowed: float) -> float:
-    """The least log-odds that at most `allowed` (a count) of the strangers reach; never below 0, even odds."""
-    ordered = np.sort(log_odds)[::-1]
+    """Log-odds that at most `allowed` (a count) of the strangers reach; 0, even odds, where no stranger could be named.
+
+    Set by the strangers alone, however far below even odds: the known views are easier than photos, so that their
+    odds flatter, and a floor there would turn away what no stranger comes near.
+    """
+    ordered = np.sort(log_odds[np.isfinite(log_odds)])[::-1]
+    if not len(ordered):
+        return 0.0
     place = int(max(allowed, 0))
-    return max(float(np.nextafter(ordered[place], np.inf)), 0.0) if place < len(ordered) else 0.0
+    return float(np.nextafter(ordered[place], np.inf) if place < len(ordered) else ordered[-1])
 
 
 def named(ranking: Ranking) -> Values:

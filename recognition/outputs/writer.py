@@ -82,7 +82,7 @@ class RunWriter:
         if out.exists() and not out.is_dir():
             raise UsageError(f"--out {out} is a file", "name a folder")
         with writing(out):
-            (out / PICTURES if settings.output.pictures else out).mkdir(parents=True, exist_ok=True)
+            out.mkdir(parents=True, exist_ok=True)
             held = [path for path in out.iterdir() if path.name not in (PICTURES, partial(out / JOURNAL).name)]
             held += (out / PICTURES).glob("*")
         if held and mode == "new":
@@ -92,6 +92,9 @@ class RunWriter:
             _remove_former(out)
         if held and mode == "resume":
             log = _former(out, origin)
+        if settings.output.pictures:
+            with writing(out / PICTURES):
+                (out / PICTURES).mkdir(exist_ok=True)
         return cls(out, origin, log)
 
     def done(self, source: str) -> bool:

@@ -80,3 +80,10 @@ def test_ultralytics_imported_first_without_the_switch_is_refused(monkeypatch: p
     safe_ultralytics._tasks.cache_clear()
     with pytest.raises(WeightsError, match="would run code"):
         safe_ultralytics._tasks()
+
+
+def test_pillow_is_left_as_it_was() -> None:
+    from PIL import Image
+
+    safe_ultralytics._tasks()
+    assert Image.open.__module__ == "PIL.Image"

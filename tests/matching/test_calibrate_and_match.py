@@ -22,12 +22,21 @@ def index(packs):
     return FakeIndex(SKUS, ENCODER.encode(packs))
 
 
-@pytest.fixture(scope="module")
-def calibration(index, packs):
+def no_brands(skus):
+    return {}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_views():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "WANTED_VIEWS", 48)
-        sample = [Reference(sku, image) for sku, image in zip(SKUS, packs, strict=True)]
-        return calibrate(index, ENCODER, sample, lambda row: packs[row])
+        yield
+
+
+@pytest.fixture(scope="module")
+def calibration(few_views, index, packs):
+    sample = [Reference(sku, image) for sku, image in zip(SKUS, packs, strict=True)]
+    return calibrate(index, ENCODER, sample, lambda row: packs[row], no_brands)
 
 
 def run(crops, index, calibration, packs, settings=SETTINGS):
@@ -98,20 +107,19 @@ def test_calibration_is_fixed_by_its_seed_and_counts_what_it_saw(calibration):
 def test_few_packs_get_the_defaults(packs, skus):
     index = FakeIndex(SKUS[:skus], ENCODER.encode(packs[:skus]))
     sample = [Reference(SKUS[i], packs[i]) for i in range(skus)]
-    assert calibrate(index, ENCODER, sample, lambda row: packs[row], 0.01) == default_calibration(skus, 0.01)
+    assert calibrate(index, ENCODER, sample, lambda row: packs[row], no_brands, 0.01) == default_calibration(skus, 0.01)
 
 
 def test_many_references_of_one_pack_are_few_packs(packs):
     vectors = np.repeat(ENCODER.encode(packs[:1]), 9, axis=0)
     index = FakeIndex(range(9), vectors)
     sample = [Reference(i, packs[0]) for i in range(9)]
-    assert calibrate(index, ENCODER, sample, lambda row: packs[0]).views == 0
+    assert calibrate(index, ENCODER, sample, lambda row: packs[0], no_brands).views == 0
 
 
-def test_without_thumbnails_only_the_search_is_calibrated(index, packs, monkeypatch):
-    monkeypatch.setattr(module, "WANTED_VIEWS", 24)
+def test_without_thumbnails_only_the_search_is_calibrated(index, packs):
     sample = [Reference(sku, image) for sku, image in zip(SKUS, packs, strict=True)]
-    calibration = calibrate(index, ENCODER, sample, lambda row: None)
+    calibration = calibrate(index, ENCODER, sample, lambda row: None, no_brands)
     defaults = default_calibration(12)
     assert calibration.verified == defaults.verified
     assert calibration.plain != defaults.plain

@@ -58,12 +58,12 @@ def test_status_by_search_alone(row, status):
 
 
 def test_verification_moves_rank_and_confidence_but_no_score():
-    found = neighbors([(7, 0.8), (8, 0.79), (9, 0.5)])
+    found = neighbors([(7, 0.8), (8, 0.798), (9, 0.5)])
     before = decide(found, CALIBRATION, None)
     after = decide(found, CALIBRATION, evidence([0, 60], [0, 0.9]))
     assert before.skus.tolist() == [[7, 8, 9]]
     assert after.skus.tolist() == [[8, 7, 9]]
-    assert after.scores[0] == pytest.approx([0.79, 0.8, 0.5])
+    assert after.scores[0] == pytest.approx([0.798, 0.8, 0.5])
     assert after.status[0] == Status.RECOGNIZED and before.status[0] == Status.AMBIGUOUS
     assert after.confidence[0] > before.confidence[0]
 

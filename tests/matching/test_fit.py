@@ -15,7 +15,7 @@ from recognition.matching.fit import fit_choice, fit_known, fit_model, threshold
         ([3.0, 2.0, 1.0], 3, 3),
         ([2.0, 2.0, 2.0, 1.0], 1, 0),
         ([3.0, 2.0], -1, 0),
-        ([-5.0, -6.0], 1, 0),
+        ([-5.0, -6.0], 1, 1),
     ],
 )
 def test_threshold_lets_no_more_strangers_through_than_allowed(log_odds, allowed, given):
@@ -23,8 +23,12 @@ def test_threshold_lets_no_more_strangers_through_than_allowed(log_odds, allowed
     assert (log_odds >= threshold(log_odds, allowed)).sum() == given
 
 
-def test_strangers_far_below_even_odds_do_not_lower_the_threshold():
-    assert threshold(np.full(100, -9.0), 2) == 0
+def test_strangers_far_below_even_odds_lower_the_threshold():
+    assert -9 < threshold(np.full(100, -9.0), 2) < -8.9
+
+
+def test_without_a_stranger_that_could_be_named_even_odds_are_asked_for():
+    assert threshold(np.full(100, -np.inf), 2) == 0
 
 
 def _candidates(seed, rows=300):
