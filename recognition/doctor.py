@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from recognition.errors import RecognitionError
+from recognition.errors import DatabaseMissingError, RecognitionError
 from recognition.settings import DetectSettings, EmbedSettings
 
 LIBRARIES = ("torch", "transformers", "ultralytics", "opencv-python", "pillow", "numpy", "typer")
@@ -87,6 +87,9 @@ def _encoder() -> str:
 def _database(db: Path) -> str:
     from recognition.skus.database import SkuDatabase
 
-    with SkuDatabase.open(db) as database:
-        info = database.info()
+    try:
+        with SkuDatabase.open(db) as database:
+            info = database.info()
+    except DatabaseMissingError:  # as on any new machine
+        return "none yet; build one: recognize.py skus build catalog.csv"
     return f"{info.skus} SKUs, {info.references} references, encoder {info.encoder}"

@@ -27,7 +27,7 @@ from recognition.skus.build import BuildReport, build_database
 from recognition.skus.catalog import Catalog
 from recognition.skus.database import SkuDatabase
 from recognition.skus.packshot import trim_border
-from recognition.sources.inputs import expand_inputs
+from recognition.sources.inputs import expand_inputs, without_repeats
 from recognition.sources.meta import PhotoMeta
 from recognition.sources.photos import read_photos
 from recognition.types import Failure, Frame, FrameResult, Image, Matches, Sku, Status
@@ -94,7 +94,7 @@ def recognize_photos(
         RecognitionError: the run as a whole cannot go on. KeyboardInterrupt: it was interrupted; `mode` "resume"
         goes on from there.
     """
-    sources = expand_inputs(inputs)
+    sources = without_repeats(expand_inputs(inputs))
     with ExitStack() as stack:
         recognizer, database = stack.enter_context(open_recognizer(settings, db))
         info = database.info()
@@ -216,8 +216,8 @@ def build_and_calibrate(
         stale = former is None or former.false_known != false_known or needs_recalibration(former, database.count())
         if stale or report.updated or report.removed:
             found = calibrate(
-            database, encoder, _references(database), database.reference_image, _brands(database), false_known
-        )
+                database, encoder, _references(database), database.reference_image, _brands(database), false_known
+            )
             database.set_calibration(found.to_json())
         stack.pop_all()
     return report, database

@@ -217,14 +217,14 @@ def test_an_interruption_in_this_process_is_130_too(ready: Shop, cli: Cli, monke
 def test_match_json_has_a_line_for_every_input_in_order(ready: Shop, cli: Cli) -> None:
     Path("broken.png").write_bytes(b"not a picture")
     good = [str(ready.picture("crops/b.png", 2)), str(ready.picture("crops/a.png", 1)), str(ready.picture("z.png", 99))]
-    inputs = ["gone.png", good[0], "broken.png", good[1], "nothing*/", good[2]]
+    inputs = ["gone.png", good[0], "broken.png", good[1], "nothing*/", good[2], good[0]]
     answer = cli("match", *inputs, "--json", "--top-k", "2")
     assert answer.code == 3
     lines = [json.loads(line) for line in answer.out.splitlines()]
     assert [line["source"] for line in lines] == inputs
-    assert [line["status"] for line in lines] == [None, "recognized", None, "recognized", None, "unknown"]
+    assert [line["status"] for line in lines] == [None, "recognized", None, "recognized", None, "unknown", "recognized"]
     assert all(set(line) == {"source", "status", "matches", "error"} for line in lines)
-    assert [len(line["matches"]) for line in lines] == [0, 2, 0, 2, 0, 2], "the k best whatever the status"
+    assert [len(line["matches"]) for line in lines] == [0, 2, 0, 2, 0, 2, 2], "the k best whatever the status"
     assert lines[1]["matches"][0] == {"sku": "S2", "score": 1.0, "rank": 1}
     assert "gone.png: no such file" in lines[0]["error"]
 

@@ -22,7 +22,6 @@ from recognition.matching.calibration import (
     plain_features,
     verified_features,
 )
-from recognition.matching.decide import settled
 from recognition.matching.fit import fit_model, named, threshold
 from recognition.matching.match import CANDIDATES
 from recognition.matching.verify import ReferenceImage, verify
@@ -45,8 +44,6 @@ flavours it has. Relative to the views, since the level of cosines depends on th
 TWINS = 10
 SEARCHED = 64
 """Neighbours of a view that are looked at: enough for some to stay when its maker's are left out."""
-CLEAR_SHARE = 0.25
-"""Part of the false-known budget that may be spent without verification."""
 GROWTH = 1.5
 CHUNK = 64
 
@@ -97,7 +94,9 @@ def calibrate(
     """Thresholds at which at most `false_known` of left-out products are given a SKU.
 
     A product is left out together with its brand, since what a catalogue lacks is mostly other makers' goods; the
-    figure therefore does not cover a missing variant of a brand that is stocked. references: a random sample, of which 1,000 are used (see `choose_rows`). Fewer than 6 different packs say nothing
+    figure therefore does not cover a missing variant of a brand that is stocked.
+
+    references: a random sample, of which 1,000 are used (see `choose_rows`). Fewer than 6 different packs say nothing
     of strangers: the defaults are returned. Needs about 0.05 s a reference, several views each for small catalogues.
 
     Raises:
@@ -116,17 +115,15 @@ def calibrate(
     calibration = replace(
         defaults,
         plain=replace(plain, accept=threshold(named(left_out), budget)),
-        clear=max(threshold(named(left_out), CLEAR_SHARE * budget), 0.0),
         views=len(trial.own),
     )
-    spent = settled(calibration, left_out)
-    return _with_verification(calibration, trial, reference_image, spent, budget - spent.sum())
+    return _with_verification(calibration, trial, reference_image, budget)
 
 
 def _with_verification(
-    calibration: Calibration, trial: _Trial, reference_image: ReferenceImage, spent: NDArray[np.bool_], budget: float
+    calibration: Calibration, trial: _Trial, reference_image: ReferenceImage, budget: float
 ) -> Calibration:
-    """Adds the model for verified products; strangers in `spent` were given a SKU before verification."""
+    """Adds the model for verified products."""
     known, strangers = trial.known, trial.strangers
     seen = verify(trial.crops, known.rows, reference_image)
     missed = verify(trial.crops, strangers.rows, reference_image)
@@ -137,13 +134,11 @@ def _with_verification(
         verified_features(known, seen)[rows], known.skus[rows] >= 0, _column_of(trial.own, known)[rows],
         verified_features(strangers, missed)[rows], strangers.skus[rows] >= 0,
     )  # fmt: skip
-    accept = threshold(named(left_out)[~spent[rows]], budget * rows.mean())
+    accept = threshold(named(left_out), budget * rows.mean())
     return replace(calibration, verified=replace(model, accept=accept))
 
 
-def _search(
-    search: Search, encoder: Encoder, sample: Sequence[Reference], brands: Brands, seed: int
-) -> _Trial | None:
+def _search(search: Search, encoder: Encoder, sample: Sequence[Reference], brands: Brands, seed: int) -> _Trial | None:
     """The views of the sample, searched; None when there are too few packs to speak of strangers."""
     if not sample:
         return None

@@ -22,8 +22,10 @@ Values = NDArray[np.float64]
 
 TELL_APART = 0.55
 """Least probability of the best candidate, among the candidates, for it to be named alone."""
-NEVER = 1e6
-"""Log-odds that nothing reaches (JSON knows no infinity)."""
+LEAST_LIKENESS, FEW_INLIERS = 0.2, 8
+"""A product is unknown, whatever its score, when the picture of its best candidate is less like the crop and fewer
+keypoints agree than this: the encoder may take two makers' jars for each other, and a handful of keypoints agree by
+chance."""
 LARGEST_LEAD = 6.0
 """Log-odds; a lead above this says no more, and views of references lead by more than photos do."""
 
@@ -47,14 +49,12 @@ class Model:
 class Calibration:
     """Thresholds of one database, kept in it as JSON text.
 
-    clear: least log-odds of `plain` at which verification is left out. references: how many the database held.
-    views: how many left-out views stand behind the thresholds, 0 for the defaults. false_known: share of products in
-    no catalogue that may be given a SKU.
+    references: how many the database held. views: how many left-out views stand behind the thresholds, 0 for the
+    defaults. false_known: share of products in no catalogue that may be given a SKU.
     """
 
     plain: Model
     verified: Model
-    clear: float
     references: int
     views: int
     false_known: float
@@ -94,7 +94,7 @@ def default_calibration(references: int, false_known: float = 0.02) -> Calibrati
     """
     plain = Model((20.0,), (40.0, 0.3), -34.8, 3.0)
     verified = Model((8.0, 1.0, 4.0), (0.0, 3.0, 8.0, 0.2), -11.0, 3.0)
-    return Calibration(plain, verified, NEVER, references, 0, false_known)
+    return Calibration(plain, verified, references, 0, false_known)
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +130,15 @@ def rank(model: Model, features: Values, present: NDArray[np.bool_]) -> Ranking:
     behind = np.where(found[:, None], behind - np.where(found, behind[:, 0], 0)[:, None], -np.inf)
     choice = np.where(found, 1 / np.maximum(np.exp(behind).sum(axis=1), 1), 0)
     known = known_features(features, order, behind) @ np.array(model.known) + model.bias
-    return Ranking(order, choice, np.where(found, known, -np.inf))
+    return Ranking(order, choice, np.where(found & _seen(features, order), known, -np.inf))
+
+
+def _seen(features: Values, order: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether anything of the best candidate is seen in the crop, bool (n,); True where nothing was looked at."""
+    if features.shape[2] < 3:
+        return np.ones(len(features), np.bool_)
+    best = np.take_along_axis(features, order[:, :1, None], axis=1)[:, 0]
+    return np.asarray((best[:, 1] >= np.log1p(FEW_INLIERS)) | (best[:, 2] >= LEAST_LIKENESS))
 
 
 def known_features(features: Values, order: NDArray[np.int64], behind: Values) -> Values:

@@ -44,21 +44,6 @@ def decide(neighbors: Neighbors, calibration: Calibration, evidence: Evidence | 
     )
 
 
-def unclear(neighbors: Neighbors, calibration: Calibration) -> NDArray[np.bool_]:
-    """Which rows are worth verifying, bool (n,): those with candidates that the search alone does not settle."""
-    present = neighbors.skus >= 0
-    return present.any(axis=1) & ~settled(calibration, rank(calibration.plain, plain_features(neighbors), present))
-
-
-def settled(calibration: Calibration, ranking: Ranking) -> NDArray[np.bool_]:
-    """Which rows of a plain ranking need no verification, bool (n,)."""
-    return (ranking.known >= calibration.clear) & (ranking.choice >= CLEAR_CHOICE)
-
-
-CLEAR_CHOICE = 0.98
-"""Probability of the best candidate above which look-alikes are no reason to verify."""
-
-
 def _status(model: Model, ranking: Ranking) -> NDArray[np.int8]:
     apart = np.where(ranking.choice >= TELL_APART, Status.RECOGNIZED, Status.AMBIGUOUS)
     return np.where(ranking.known >= model.accept, apart, Status.UNKNOWN).astype(np.int8)

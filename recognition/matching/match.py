@@ -1,4 +1,4 @@
-"""Crops and their vectors in, what stands at each box out: search, verify where it pays, decide."""
+"""Crops and their vectors in, what stands at each box out: search, verify, decide."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recognition.matching.calibration import Calibration
-from recognition.matching.decide import decide, unclear
+from recognition.matching.decide import decide
 from recognition.matching.verify import ReferenceImage, verify
 from recognition.settings import MatchSettings
 from recognition.skus.index import SkuIndex
@@ -37,9 +37,7 @@ def match(
     neighbors = index.search(vectors, max(settings.top_k, CANDIDATES))
     evidence = None
     if settings.verify:
-        # Rows without candidates are not looked at.
-        rows = np.where(unclear(neighbors, calibration)[:, None], neighbors.rows[:, :CANDIDATES], -1)
-        evidence = verify(crops, rows, reference_image)
+        evidence = verify(crops, neighbors.rows[:, :CANDIDATES], reference_image)
     return _first(decide(neighbors, calibration, evidence), settings.top_k)
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recognition.matching.evidence import Evidence
-from recognition.matching.overlay import Picture, likeness, small_picture
+from recognition.matching.overlay import Picture, align, likeness, small_picture
 from recognition.types import Image
 
 ReferenceImage = Callable[[int], Image | None]
@@ -151,7 +151,7 @@ def _compare_all(image: Image, candidates: dict[int, Reference]) -> dict[int, tu
 def _compare(crop: Image, features: Features, reference: Reference) -> tuple[int, float]:
     inliers, transform = locate(features, reference.features)
     if transform is None:
-        return 0, 0.0
+        return 0, likeness(crop, reference.picture, align(crop, reference.picture))
     unit = transform * np.array([reference.side, reference.side, 1.0])
     return inliers, likeness(crop, reference.picture, unit)
 

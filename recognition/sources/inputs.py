@@ -15,7 +15,7 @@ PICTURE_SUFFIXES = frozenset(
 
 
 def expand_inputs(inputs: Sequence[str]) -> list[str]:
-    """Every photo the inputs name, each once, in the order of the inputs and sorted within a folder or pattern.
+    """Every photo the inputs name, in the order of the inputs and sorted within a folder or pattern.
 
     A file is kept whatever its suffix and even if its name looks like a pattern. A folder gives its pictures
     (by suffix, any depth, hidden ones skipped). A pattern (`*`, `?`, `[...]`, `**`) gives what it matches:
@@ -23,10 +23,14 @@ def expand_inputs(inputs: Sequence[str]) -> list[str]:
     An input that gives nothing is kept as it is, so that reading it fails with one clear line. Paths are
     spelled as found, never resolved.
     """
+    return [source for entry in inputs for source in without_repeats(_expand(entry)) or [entry]]
+
+
+def without_repeats(sources: Iterable[str]) -> list[str]:
+    """Each photo once, as first spelled, however often and however it is named."""
     found: dict[str, str] = {}
-    for entry in inputs:
-        for source in _expand(entry) or [entry]:
-            found.setdefault(str(Path(source).absolute()) if source else "", source)
+    for source in sources:
+        found.setdefault(str(Path(source).absolute()) if source else "", source)
     return list(found.values())
 
 

@@ -1,6 +1,7 @@
-"""The contrastive loss: InfoNCE in both directions over the batch and a memory of earlier batches.
+"""The contrastive loss: InfoNCE (van den Oord et al. 2018, arXiv:1807.03748) in both directions over a batch.
 
-InfoNCE: van den Oord et al. 2018, arXiv:1807.03748. Cross-batch memory: Wang et al. 2020, arXiv:1912.06798.
+A memory of earlier batches (Wang et al. 2020, arXiv:1912.06798) was tried and taken out: with photos of the same
+shelves in it, its negatives are too often the same product, and one-shot recall fell while the loss looked well.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from torch import Tensor
 from torch.nn import functional
 
 TEMPERATURE = 0.06
-MEMORY = 2048
 SAME_ANYWHERE = 0.9
 SAME_PHOTO = 0.75
 """Likeness, to the untrained network, from which two crops may show one product and are no negatives."""
@@ -27,51 +27,21 @@ class Keys:
     photo: Tensor
     likeness: Tensor
 
-    def joined(self, other: Keys) -> Keys:
-        """Both, one after the other."""
-        return Keys(
-            torch.cat([self.identity, other.identity]),
-            torch.cat([self.photo, other.photo]),
-            torch.cat([self.likeness, other.likeness]),
-        )
+
+def contrastive_loss(references: Tensor, views: Tensor, keys: Keys) -> tuple[Tensor, float]:
+    """The loss, and the share of references whose own view is nearest.
+
+    references, views: float32 (n, dim), norm 1; row i of both shows product i.
+    """
+    logits = (references @ views.T / TEMPERATURE).masked_fill(_perhaps_same(keys), -1e4)
+    own = torch.arange(len(references))
+    loss = (functional.cross_entropy(logits, own) + functional.cross_entropy(logits.T, own)) / 2
+    return loss, float((logits.argmax(dim=1) == own).float().mean())
 
 
-class ContrastiveLoss:
-    """Keeps the memory between batches."""
-
-    def __init__(self, dim: int, likeness_dim: int) -> None:
-        """An empty memory of vectors (0, dim)."""
-        self._references, self._views = torch.zeros(0, dim), torch.zeros(0, dim)
-        empty = torch.zeros(0, dtype=torch.int64)
-        self._keys = Keys(empty, empty, torch.zeros(0, likeness_dim))
-
-    def __call__(self, references: Tensor, views: Tensor, keys: Keys, remember: bool) -> tuple[Tensor, float]:
-        """The loss, and the share of rows whose own view is nearest in the batch.
-
-        references, views: float32 (n, dim), norm 1, row i of both shows product i.
-        """
-        everything = keys.joined(self._keys)
-        hidden = _perhaps_same(keys, everything)
-        forth = self._logits(references, torch.cat([views, self._views]), hidden)
-        back = self._logits(views, torch.cat([references, self._references]), hidden)
-        own = torch.arange(len(references))
-        loss = (functional.cross_entropy(forth, own) + functional.cross_entropy(back, own)) / 2
-        if remember:
-            self._references = torch.cat([references.detach(), self._references])[:MEMORY]
-            self._views = torch.cat([views.detach(), self._views])[:MEMORY]
-            self._keys = Keys(everything.identity[:MEMORY], everything.photo[:MEMORY], everything.likeness[:MEMORY])
-        return loss, float((forth[:, : len(own)].argmax(dim=1) == own).float().mean())
-
-    @staticmethod
-    def _logits(rows: Tensor, columns: Tensor, hidden: Tensor) -> Tensor:
-        return (rows @ columns.T / TEMPERATURE).masked_fill(hidden, -1e4)
-
-
-def _perhaps_same(rows: Keys, columns: Keys) -> Tensor:
-    """Pairs that must not be pushed apart, bool (n, m); a row's own column stays."""
-    likeness = rows.likeness @ columns.likeness.T
-    same = (likeness > SAME_ANYWHERE) | (rows.identity[:, None] == columns.identity)
-    same |= (rows.photo[:, None] == columns.photo) & (likeness > SAME_PHOTO)
-    own = torch.arange(len(rows.identity))
-    same[own, own] = False
-    return same
+def _perhaps_same(keys: Keys) -> Tensor:
+    """Pairs that must not be pushed apart, bool (n, n); a row's own column stays."""
+    likeness = keys.likeness @ keys.likeness.T
+    same = (likeness > SAME_ANYWHERE) | (keys.identity[:, None] == keys.identity)
+    same |= (keys.photo[:, None] == keys.photo) & (likeness > SAME_PHOTO)
+    return same.fill_diagonal_(False)

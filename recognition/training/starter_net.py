@@ -53,13 +53,13 @@ def _copy(source: dict[str, Tensor], target: dict[str, Tensor]) -> None:
 
 
 class StarterNet(nn.Module):
-    """Pictures to unit vectors. The first five blocks and all batch-norm statistics stay as they are."""
+    """Pictures to unit vectors. Of a pretrained tower the first five blocks and all batch-norm statistics stay."""
 
-    def __init__(self, tower: EfficientNetModel) -> None:
+    def __init__(self, tower: EfficientNetModel, pretrained: bool) -> None:
         """The head is random until `start_head`."""
         super().__init__()
-        self.tower, self.head = tower.eval(), nn.Linear(FEATURES, DIM)
-        for part in (tower.embeddings, *tower.encoder.blocks[:FROZEN_BLOCKS]):
+        self.tower, self.head = tower.train(not pretrained), nn.Linear(FEATURES, DIM)
+        for part in (tower.embeddings, *tower.encoder.blocks[:FROZEN_BLOCKS]) if pretrained else ():
             part.requires_grad_(False)
         for name, value in tower.named_parameters():
             if "squeeze_excite" in name:
@@ -87,7 +87,7 @@ class StarterNet(nn.Module):
 
     def save(self, folder: Path, size: int) -> None:
         """Writes the folder that `--encoder` loads, in half precision."""
-        self.tower.half().save_pretrained(folder)
+        self.tower.eval().half().save_pretrained(folder)
         head = {"weight": self.head.weight.data.half(), "bias": self.head.bias.data.half()}
         save_file({name: value.contiguous() for name, value in head.items()}, folder / "head.safetensors")
         recipe = {"name": "starter", "fit": "pad", "size": size, "pooling": "model"}

@@ -4,13 +4,13 @@ import pytest
 from recognition.errors import DatabaseDamagedError
 from recognition.matching.calibrate import Calibration, default_calibration, needs_recalibration
 from recognition.matching.calibration import Model
-from recognition.matching.decide import decide, unclear
+from recognition.matching.decide import decide
 from recognition.matching.evidence import Evidence
 from recognition.types import Neighbors, Status
 
 PLAIN = Model(choice=(30.0,), known=(20.0, 0.0), bias=-12.0, accept=1.0)
 VERIFIED = Model(choice=(30.0, 1.0, 4.0), known=(5.0, 1.0, 4.0, 0.0), bias=-6.0, accept=1.0)
-CALIBRATION = Calibration(PLAIN, VERIFIED, clear=5.0, references=10, views=100, false_known=0.02)
+CALIBRATION = Calibration(PLAIN, VERIFIED, references=10, views=100, false_known=0.02)
 
 
 def neighbors(*rows):
@@ -86,11 +86,14 @@ def test_candidates_beyond_the_verified_ones_keep_their_places():
     assert matches.skus.tolist() == [[2, 1, 3, 4]]
 
 
-def test_only_what_the_search_does_not_settle_is_verified():
-    found = neighbors(
-        [(7, 0.95), (8, 0.3)], [(7, 0.95), (8, 0.949)], [(7, 0.6), (8, 0.3)], [(-1, -np.inf), (-1, -np.inf)]
-    )
-    assert unclear(found, CALIBRATION).tolist() == [False, True, True, False]
+def test_a_product_of_which_nothing_is_seen_is_unknown_whatever_its_score():
+    found = neighbors([(7, 0.99), (8, 0.3)])
+    for inliers, likeness, status in (
+        (0, 0.19, Status.UNKNOWN),
+        (0, 0.9, Status.RECOGNIZED),
+        (60, 0.1, Status.RECOGNIZED),
+    ):
+        assert decide(found, CALIBRATION, evidence([inliers, 0], [likeness, 0])).status[0] == status
 
 
 def test_confidence_falls_with_the_score_and_with_a_second_that_comes_near():
@@ -131,5 +134,4 @@ def test_defaults_are_as_documented(score, inliers, likeness, status):
     found = neighbors([(7, score)])
     seen = None if inliers is None else evidence([inliers], [likeness])
     calibration = default_calibration(1)
-    assert unclear(found, calibration).all()
     assert decide(found, calibration, seen).status[0] == status

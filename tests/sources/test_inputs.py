@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from recognition.sources.inputs import expand_inputs, not_a_file
+from recognition.sources.inputs import expand_inputs, not_a_file, without_repeats
 
 TREE = [
     "b.jpg",
@@ -48,15 +48,19 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["aisle1/**"], ["aisle1/10.webp", "aisle1/2.heic", "aisle1/deep/x.tif"]),
         (["odd[1].jpg"], ["odd[1].jpg"]),
         (["odd[12].jpg"], ["odd1.jpg"]),
-        (["b.jpg", "./b.jpg", "*.jpg"], ["b.jpg", "odd1.jpg", "odd[1].jpg"]),
+        (["b.jpg", "./b.jpg", "odd*"], ["b.jpg", "./b.jpg", "odd1.jpg", "odd[1].jpg"]),
         (["gone.jpg", "b.jpg"], ["gone.jpg", "b.jpg"]),
         (["empty", "gone/", "no*where", ""], ["empty", "gone/", "no*where", ""]),
         (["x" * 300, "a\0b"], ["x" * 300, "a\0b"]),
     ],
 )
-def test_inputs_expand_in_order_and_once(tree: Path, inputs: list[str], expected: list[str]) -> None:
+def test_inputs_expand_in_order(tree: Path, inputs: list[str], expected: list[str]) -> None:
     assert expand_inputs(inputs) == expected
     assert expand_inputs(expected) == expected  # what came out can be put in again
+
+
+def test_photos_named_twice_stay_once_as_first_spelled(tree: Path) -> None:
+    assert without_repeats(["b.jpg", "./b.jpg", "", "aisle2/1.jpg", "b.jpg", ""]) == ["b.jpg", "", "aisle2/1.jpg"]
 
 
 def test_absolute_inputs_stay_absolute(tree: Path) -> None:
@@ -65,7 +69,7 @@ def test_absolute_inputs_stay_absolute(tree: Path) -> None:
 
 
 def test_the_same_file_under_two_spellings_counts_once(tree: Path) -> None:
-    assert expand_inputs(["b.jpg", str(tree / "b.jpg")]) == ["b.jpg"]
+    assert without_repeats(["b.jpg", str(tree / "b.jpg")]) == ["b.jpg"]
 
 
 def test_a_link_is_not_resolved_and_a_loop_of_folders_ends(tree: Path) -> None:
