@@ -17,7 +17,10 @@ MODULES = sorted([ROOT / "recognize.py", *(ROOT / "recognition").rglob("*.py")])
 FLOW = ["sources", "detection", "embedding", "skus", "matching", "shelves", "outputs"]
 ANYWHERE = {"types", "errors", "settings", "weights", "devices"}
 OWNERS = {  # heavy library: folders or files that may import it
-    "torch": ("detection/yolo.py", "embedding/huggingface.py", "embedding/towers.py", "devices.py", "training/"),
+    "torch": (
+        "detection/yolo.py", "embedding/huggingface.py", "embedding/towers.py", "embedding/fuse.py", "devices.py",
+        "training/",
+    ),
     "ultralytics": ("detection/safe_ultralytics.py",),
     "transformers": ("embedding/towers.py", "training/"),
     "faiss": ("skus/faiss_index.py", "doctor.py"),
