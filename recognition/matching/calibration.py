@@ -22,7 +22,7 @@ Values = NDArray[np.float64]
 
 TELL_APART = 0.55
 """Least probability of the best candidate, among the candidates, for it to be named alone."""
-LEAST_LIKENESS, FEW_INLIERS = 0.2, 8
+LEAST_LIKENESS, FEW_INLIERS = 0.15, 8
 """A product is unknown, whatever its score, when the picture of its best candidate is less like the crop and fewer
 keypoints agree than this: the encoder may take two makers' jars for each other, and a handful of keypoints agree by
 chance."""
