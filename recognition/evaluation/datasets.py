@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PilImage
 
+from recognition.detection.yolo_labels import read_yolo_labels
 from recognition.errors import UsageError
 from recognition.sources.exif import orientation, read_exif
 from recognition.sources.inputs import PICTURE_SUFFIXES
@@ -173,9 +174,7 @@ def _read_yolo(place: Path) -> list[LabelledPhoto]:
     for photo, label in found:
         with PilImage.open(photo) as image:
             width, height = image.size[::-1] if orientation(read_exif(image)) > 4 else image.size  # upright
-        rows = [line.split()[1:5] for line in label.read_text().splitlines() if line.strip()] if label.exists() else []
-        centre = np.array(rows, float).reshape(-1, 4) * [width, height, width, height]
-        boxes = np.hstack([centre[:, :2] - centre[:, 2:] / 2, centre[:, :2] + centre[:, 2:] / 2])
+        boxes = read_yolo_labels(label, width, height)
         photos.append(LabelledPhoto(photo, boxes.astype(np.float32), ("",) * len(boxes)))
     return photos
 

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from recognition.detection.yolo_labels import read_yolo_labels
 from recognition.training.augment import Rgb
-from recognition.training.tiles import read_yolo_labels
 
 CONTEXT = 0.15
 LONGEST = 224

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from recognition.detection.yolo_labels import read_yolo_labels
 from recognition.sources.decode import read_image
 
 
@@ -33,15 +34,6 @@ class TileSettings:
     aspect: tuple[float, float] = (0.75, 1.33)
     min_visible: float = 0.4
     max_zoom: float = 3.0
-
-
-def read_yolo_labels(path: Path, width: int, height: int) -> NDArray[np.float64]:
-    """Boxes (n, 4) float64 x_min, y_min, x_max, y_max in pixels from a YOLO label file; (0, 4) if it is absent."""
-    if not path.exists():
-        return np.zeros((0, 4))
-    rows = [line.split()[1:5] for line in path.read_text().splitlines() if line.strip()]
-    centre = np.array(rows, float).reshape(-1, 4) * [width, height, width, height]
-    return np.hstack([centre[:, :2] - centre[:, 2:] / 2, centre[:, :2] + centre[:, 2:] / 2])
 
 
 def cut_tiles(

@@ -7,9 +7,10 @@ import cv2
 import numpy as np
 import pytest
 
+from recognition.detection.yolo_labels import read_yolo_labels
 from recognition.errors import SourceError
 from recognition.training.detector import HELD_OUT, labelled_photos, prepare_tiles
-from recognition.training.tiles import TileSettings, cut_tiles, read_yolo_labels, write_tiles
+from recognition.training.tiles import TileSettings, cut_tiles, write_tiles
 
 WHITE = (255, 255, 255)
 
