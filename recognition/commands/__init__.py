@@ -1,0 +1,1 @@
+"""The commands of recognize.py: each parses, calls the library, prints."""

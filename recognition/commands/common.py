@@ -1,0 +1,73 @@
+"""What several commands share: options, settings, the progress bar, and how results and errors are printed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from recognition.settings import Settings, override
+
+DbOption = Annotated[Path, typer.Option("--db", help="Folder of the SKU database.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
+DeviceOption = Annotated[str | None, typer.Option(help="auto, cpu, cuda:0, mps.")]
+EncoderOption = Annotated[str | None, typer.Option(help="starter, a name such as siglip, a local folder, or a hub id.")]
+DetectorOption = Annotated[str | None, typer.Option(help="starter, or the path of a .pt file.")]
+ConfOption = Annotated[float | None, typer.Option(help="Lowest detection score kept, 0 to 1.")]
+IouOption = Annotated[float | None, typer.Option(help="Overlap above which two boxes are one product, 0 to 1.")]
+TopKOption = Annotated[int | None, typer.Option(help="Candidates kept for each product.")]
+DEFAULT_DB = Path("sku_db")
+
+
+def command_settings(
+    context: typer.Context,
+    detector: str | None = None,
+    conf: float | None = None,
+    iou: float | None = None,
+    encoder: str | None = None,
+    top_k: int | None = None,
+    device: str | None = None,
+) -> Settings:
+    """The settings file of the command line, with the options that were given above it."""
+    base: Settings = context.obj
+    return replace(
+        base,
+        detect=override(base.detect, detector=detector, conf=conf, iou=iou, device=device),
+        embed=override(base.embed, encoder=encoder, device=device),
+        match=override(base.match, top_k=top_k),
+    )
+
+
+def print_report(values: dict[str, Any], as_json: bool) -> None:
+    """Prints figures: a line each, or one line of JSON."""
+    if as_json:
+        typer.echo(json.dumps(values))
+        return
+    for name, value in values.items():
+        typer.echo(f"{name:24} {value:.4f}" if isinstance(value, float) else f"{name:24} {value}")
+
+
+@contextmanager
+def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on stderr, on a terminal only."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def sentence(what: str, error: str, hint: str) -> str:
+    """What happened, to what, and in brackets what to do next: one line for people."""
+    return f"{what}: {error}" + (f" ({hint})" if hint else "")

@@ -1,0 +1,87 @@
+"""`recognize.py evaluate ...`: measures on labelled pictures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recognition.commands.common import (
+    ConfOption,
+    DetectorOption,
+    DeviceOption,
+    EncoderOption,
+    IouOption,
+    JsonOption,
+    command_settings,
+    print_report,
+    progress_bar,
+)  # fmt: skip
+
+app = typer.Typer(help="Measure on labelled pictures.", no_args_is_help=True)
+
+
+@app.command(name="detection")
+def evaluate_detection(
+    context: typer.Context,
+    data: Annotated[Path, typer.Argument(help="Labelled photos: a YOLO or COCO set, or a folder with boxes.csv.")],
+    conf: ConfOption = None,
+    iou: IouOption = None,
+    device: DeviceOption = None,
+    detector: DetectorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Average precision of the detector, and precision, recall and counts at the shipping confidence."""
+    settings = command_settings(context, detector, conf, iou, device=device)
+    from recognition.evaluation.run import measure_detection
+
+    with progress_bar("photos") as advance:
+        report = measure_detection(data, settings.detect, advance)
+    print_report(report.as_dict(), as_json)
+
+
+@app.command(name="matching")
+def evaluate_matching(
+    context: typer.Context,
+    data: Annotated[Path, typer.Argument(help="catalog.csv with photos.csv, or photos/ with boxes.csv.")],
+    distractors: Annotated[
+        Path | None, typer.Option(help="Folder of further pictures to put in the catalogue.")
+    ] = None,
+    asked_only: Annotated[
+        bool, typer.Option("--asked-only", help="Catalogue of the SKUs that have a query, and no others.")
+    ] = False,
+    device: DeviceOption = None,
+    encoder: EncoderOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """One-shot recall@1 and @5: one reference per SKU, by embedding alone and with verification."""
+    settings = command_settings(context, encoder=encoder, device=device)
+    from recognition.evaluation.run import measure_matching
+
+    with progress_bar("queries") as advance:
+        report = measure_matching(data, settings, distractors, asked_only, advance)
+    print_report(report.as_dict(), as_json)
+
+
+@app.command(name="end-to-end")
+def evaluate_end_to_end(
+    result: Annotated[Path, typer.Argument(help="The --out folder of a run.")],
+    truth: Annotated[Path, typer.Argument(help="Folder with the labels of its photos, such as samples/.")],
+    as_json: JsonOption = False,
+) -> None:
+    """A whole run against the truth: products found, SKUs right, strangers given a SKU. Writes summary.json."""
+    from recognition.evaluation.datasets import read_labelled
+    from recognition.evaluation.end_to_end import evaluate_run
+    from recognition.outputs.files import replace_file
+
+    report = evaluate_run(result, read_labelled(truth))
+    summary = result / "summary.json"
+    replace_file(summary, json.dumps(report.as_dict(), indent=2).encode() + b"\n")
+    if as_json:
+        typer.echo(json.dumps(report.as_dict()))
+        return
+    typer.echo(report.as_table())
+    for path in (result / "planogram.csv", result / "products.csv", *sorted((result / "pictures").glob("*")), summary):
+        typer.echo(path)
