@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from recognition.commands import evaluate, skus
+from recognition.commands import evaluate, skus, train
 from recognition.commands.common import (
     DEFAULT_DB,
     ConfOption,
@@ -40,6 +40,7 @@ app = typer.Typer(
 )  # fmt: skip
 app.add_typer(skus.app, name="skus")
 app.add_typer(evaluate.app, name="evaluate")
+app.add_typer(train.app, name="train")
 
 
 @app.callback()

@@ -71,12 +71,12 @@ class Report:
 def measure(skus: int, rounds: int, threads: int, photo: Path | None) -> Report:
     """Makes the inputs in a temporary folder, lets the ways take turns, and sums up."""
     with tempfile.TemporaryDirectory(prefix="photo-benchmark-") as folder:
-        inputs = _child("photo_inputs", threads, folder, str(photo.resolve()) if photo else "", str(skus))
-        measured = [{way: _child("photo_ways", threads, way, folder) for way in TURNS} for _ in range(rounds)]
+        inputs = run_child("photo_inputs", threads, folder, str(photo.resolve()) if photo else "", str(skus))
+        measured = [{way: run_child("photo_ways", threads, way, folder) for way in TURNS} for _ in range(rounds)]
     return summarise(measured, inputs, threads)
 
 
-def _child(module: str, threads: int, *arguments: str) -> dict[str, Any]:
+def run_child(module: str, threads: int, *arguments: str) -> dict[str, Any]:
     """What a module prints as JSON. This process stays small: a child's ru_maxrss begins with its parent's size."""
     command = [sys.executable, "-m", f"benchmarks.{module}", *arguments]
     environment = {**os.environ, **dict.fromkeys(THREADS, str(threads))}

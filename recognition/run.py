@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -13,18 +13,16 @@ import numpy as np
 
 import recognition
 from recognition.detection.yolo import YoloDetector
+from recognition.devices import best_device
 from recognition.embedding.crops import cut_crops
 from recognition.embedding.encoder import Encoder
 from recognition.embedding.loading import load_encoder
 from recognition.errors import DatabaseError, SourceError
-from recognition.matching.calibrate import Reference, calibrate, choose_rows, needs_recalibration
 from recognition.matching.calibration import Calibration
 from recognition.outputs.jsonl import error_line, match_line
 from recognition.outputs.writer import Mode, RunSummary, RunWriter
 from recognition.pipeline import Recognizer
 from recognition.settings import Settings
-from recognition.skus.build import BuildReport, build_database
-from recognition.skus.catalog import Catalog
 from recognition.skus.database import SkuDatabase
 from recognition.skus.packshot import trim_border
 from recognition.sources.inputs import expand_inputs, without_repeats
@@ -66,6 +64,7 @@ def recognizer_for(settings: Settings, database: SkuDatabase, encoder: Encoder) 
     database.check_encoder(encoder.fingerprint, encoder.name)
     if database.calibration is None:
         raise DatabaseError(f"{database.folder}: no thresholds yet", "finish the build: recognize.py skus build")
+    database.search_with(settings.match.nprobe, best_device(settings.embed.device))
     return Recognizer(
         detector=YoloDetector(detector_path(settings.detect.detector), settings.detect),
         encoder=encoder,
@@ -192,44 +191,3 @@ def versions(recognizer: Recognizer) -> dict[str, str]:
     """Of this package, its models and the libraries that shape the answers."""
     own = {"recognition": recognition.__version__, "detector": recognizer.detector.name}
     return {**own, "encoder": recognizer.encoder.name, **{name: importlib.metadata.version(name) for name in LIBRARIES}}
-
-
-def build_and_calibrate(
-    catalog: Catalog,
-    db: Path,
-    settings: Settings,
-    prune: bool,
-    false_known: float,
-    progress: Callable[[int, int], None] | None = None,
-    on_commit: Callable[[int], None] | None = None,
-) -> tuple[BuildReport, SkuDatabase]:
-    """Makes the database equal to the catalogue and sets its thresholds where it has none that fit.
-
-    Raises:
-        RecognitionError: as `build_database`; WeightsError when the encoder is not there.
-    """
-    encoder = load_encoder(settings.embed)
-    report = build_database(catalog, db, encoder, prune, settings.embed.batch_size, progress, on_commit)
-    with ExitStack() as stack:
-        database = stack.enter_context(SkuDatabase.open(db))
-        former = Calibration.from_json(database.calibration) if database.calibration else None
-        stale = former is None or former.false_known != false_known or needs_recalibration(former, database.count())
-        if stale or report.updated or report.removed:
-            found = calibrate(
-                database, encoder, _references(database), database.reference_image, _brands(database), false_known
-            )
-            database.set_calibration(found.to_json())
-        stack.pop_all()
-    return report, database
-
-
-def _brands(database: SkuDatabase) -> Callable[[Iterable[int]], dict[int, str]]:
-    return lambda ids: {sku: record.brand for sku, record in database.describe(ids).items()}
-
-
-def _references(database: SkuDatabase) -> Iterator[Reference]:
-    rows = choose_rows(database.live_rows())
-    for row, sku in zip(rows.tolist(), database.reference_skus(rows).tolist(), strict=True):
-        image = database.reference_image(row)
-        if image is not None:
-            yield Reference(sku, image)

@@ -39,10 +39,14 @@ class EmbedSettings:
 
 @dataclass(frozen=True)
 class MatchSettings:
-    """top_k: candidates kept per product. verify: look at local features of the candidates before deciding."""
+    """top_k: candidates kept per product. verify: look at local features of the candidates before deciding.
+
+    nprobe: cells of the index that a search visits, 0 for as many as were measured when the index was built.
+    """
 
     top_k: int = 5
     verify: bool = True
+    nprobe: int = 0
 
 
 @dataclass(frozen=True)
@@ -115,6 +119,8 @@ def _check(stage: Any) -> None:
         value = getattr(stage, name, 1)
         if value < 1:
             raise UsageError(f"{name} = {value}", "wanted 1 or more")
+    if getattr(stage, "nprobe", 0) < 0:
+        raise UsageError(f"nprobe = {stage.nprobe}", "wanted 0 or more")
     size = getattr(stage, "product_px", 1.0)
     if not 0 < size < float("inf"):
         raise UsageError(f"product_px = {size}", "wanted a number of pixels above 0")

@@ -84,9 +84,11 @@ class Shop:
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     """A shop whose folder is the working directory, fakes at two seams, the real database at the third."""
     import recognition.run
+    import recognition.upkeep
 
     made = Shop(tmp_path, CountingEncoder(), FakeDetector({SHELF: PLACES}))
     monkeypatch.setattr(recognition.run, "load_encoder", lambda settings: made.encoder)
+    monkeypatch.setattr(recognition.upkeep, "load_encoder", lambda settings: made.encoder)
     monkeypatch.setattr(recognition.run, "YoloDetector", lambda path, settings: made.detector)
     monkeypatch.chdir(tmp_path)
     return made

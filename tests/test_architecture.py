@@ -19,7 +19,7 @@ ANYWHERE = {"types", "errors", "settings", "weights", "devices"}
 OWNERS = {  # heavy library: folders or files that may import it
     "torch": (
         "detection/yolo.py", "embedding/huggingface.py", "embedding/towers.py", "embedding/fuse.py", "devices.py",
-        "training/",
+        "skus/torch_exact.py", "training/",
     ),
     "ultralytics": ("detection/safe_ultralytics.py",),
     "transformers": ("embedding/towers.py", "training/"),
@@ -29,11 +29,14 @@ OWNERS = {  # heavy library: folders or files that may import it
     ),
     "supervision": ("outputs/annotate.py",),
     "pycocotools": ("evaluation/detection.py",),
+    "polars": ("skus/parquet.py",),
 }  # fmt: skip
 HEAVY = tuple(OWNERS)
 COMMANDS = [
-    "", "run", "match", "skus", "skus build", "skus info", "skus verify", "evaluate", "evaluate detection",
-    "evaluate matching", "evaluate end-to-end", "doctor",
+    "", "run", "match", "skus", "skus build", "skus add", "skus import", "skus remove", "skus info", "skus compact", "skus migrate",
+    "skus verify", "skus export", "skus audit", "evaluate", "evaluate detection",
+    "evaluate matching", "evaluate end-to-end", "train", "train detector", "train encoder",
+    "doctor",
 ]  # fmt: skip
 
 

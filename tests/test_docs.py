@@ -23,9 +23,10 @@ from recognition.outputs.journal import Log, Origin
 from recognition.outputs.jsonl import error_line
 from recognition.outputs.writer import RUN, RunWriter
 from recognition.settings import Settings, load_settings
-from recognition.skus.catalog import KNOWN
+from recognition.skus.intake import KNOWN
 from recognition.skus.records import DatabaseInfo
 from recognition.sources.meta import PhotoMeta
+from recognition.training.encoder_run import TrainReport
 
 REPOSITORY = Path(__file__).parent.parent
 README = REPOSITORY / "README.md"
@@ -102,7 +103,7 @@ def test_options_and_arguments_of_a_command(words: str) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
 def test_named_options_exist(page: Path) -> None:
     known = {option for command in COMMANDS.values() for option in options_of(command)} | {"--help", "--strict"}
-    for module in REPOSITORY.glob("recognition/training/**/*.py"):
+    for module in (*REPOSITORY.glob("recognition/training/**/*.py"), *REPOSITORY.glob("benchmarks/*.py")):
         known |= set(OPTION.findall(module.read_text(encoding="utf-8")))
     assert set(OPTION.findall(page.read_text(encoding="utf-8"))) <= known
 
@@ -112,7 +113,7 @@ def test_command_lines_can_be_typed(page: Path) -> None:
     for line in code_lines(page):
         if re.match(r"(python )?recognize(\.py)? [a-z-]", line):
             check_command(line)
-        elif line.startswith("python -m recognition."):
+        elif line.startswith(("python -m recognition.", "python -m benchmarks.")):
             module = REPOSITORY / (line.split()[2].replace(".", "/") + ".py")
             assert set(OPTION.findall(line)) <= set(OPTION.findall(module.read_text(encoding="utf-8"))), line
         elif line.startswith("python "):
@@ -145,6 +146,7 @@ def check_command(line: str) -> None:
         ("evaluation.md", "Detection", [f.name for f in fields(DetectionReport)]),
         ("evaluation.md", "Matching", [f.name for f in fields(MatchingReport)]),
         ("evaluation.md", "End to end", [f.name for f in fields(EndToEndReport)]),
+        ("training.md", "Encoder", [f.name for f in fields(TrainReport)]),
         ("sku-database.md", "What `skus info` says", [f.name for f in fields(DatabaseInfo)]),
     ],
 )
@@ -245,7 +247,7 @@ def test_changelog_names_this_version() -> None:
 def test_terms_of_the_weights_are_stated() -> None:
     for page in (README, REPOSITORY / "weights" / "README.md"):
         text = page.read_text(encoding="utf-8")
-        assert "for research and trial" in text and "recognition.training.detector --rendered" in text
+        assert "for research and trial" in text and "train detector --rendered" in text
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)

@@ -12,12 +12,13 @@ from conftest import Shop
 
 from recognition.errors import DatabaseError, DatabaseMissingError, DetectorError, EncoderMismatchError, UsageError
 from recognition.outputs.tables import read_planogram, read_products
-from recognition.run import PhotoOptions, build_and_calibrate, match_pictures, recognize_photos
+from recognition.run import PhotoOptions, match_pictures, recognize_photos
 from recognition.settings import OutputSettings, Settings
 from recognition.skus.catalog import read_catalog
 from recognition.skus.database import SkuDatabase
 from recognition.sources.meta import PhotoMeta
 from recognition.types import Detections, Failure, FrameResult, Image
+from recognition.upkeep import build_and_calibrate
 
 SETTINGS = Settings(output=OutputSettings(pictures=False))
 DB, OUT = Path("db"), Path("out")
@@ -210,11 +211,11 @@ def test_rows_of_meta_win_over_options(shop: Shop) -> None:
 def test_thresholds_are_set_again_only_when_they_no_longer_fit(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, seeds: tuple[int, ...], false_known: float, prune: bool, anew: bool
 ) -> None:
-    import recognition.run
+    import recognition.upkeep
 
     build(shop, 1, 2)
-    calls, whole = [], recognition.run.calibrate
-    monkeypatch.setattr(recognition.run, "calibrate", lambda *args: calls.append(1) or whole(*args))
+    calls, whole = [], recognition.upkeep.calibrate
+    monkeypatch.setattr(recognition.upkeep, "calibrate", lambda *args: calls.append(1) or whole(*args))
     build(shop, *seeds, false_known=false_known, prune=prune)
     assert bool(calls) is anew
 

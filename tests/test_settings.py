@@ -69,6 +69,8 @@ def test_override_leaves_out_what_is_none_and_checks_the_rest() -> None:
         override(DetectSettings(), iou=-0.1)
     with pytest.raises(UsageError, match="top_k"):
         override(MatchSettings(), top_k=0)
+    with pytest.raises(UsageError, match="nprobe"):
+        override(MatchSettings(), nprobe=-1)
 
 
 def test_weights_are_found_by_name_or_path(tmp_path: Path) -> None:

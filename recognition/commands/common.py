@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -55,17 +56,50 @@ def print_report(values: dict[str, Any], as_json: bool) -> None:
 
 @contextmanager
 def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on stderr, on a terminal only."""
+    """A progress bar with rate and time left on stderr, on a terminal only."""
     if not sys.stderr.isatty():
         yield lambda done, total: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    rate = TextColumn("{task.fields[rate]}")
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn()
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task(what, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
+        task = progress.add_task(what, total=None, rate="")
+
+        def advance(done: int, total: int) -> None:
+            speed = progress.tasks[task].speed
+            progress.update(task, completed=done, total=total, rate=f"{speed:.1f}/s" if speed else "")
+
+        yield advance
+
+
+def say_committed(as_json: bool) -> Callable[[int], None]:
+    """Prints, with --json, how many references are in the database after each commit that is durable."""
+
+    def committed(count: int) -> None:
+        if as_json:
+            typer.echo(json.dumps({"committed_references": count}))
+
+    return committed
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Writes a table that a spreadsheet may open, in one step.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    from recognition.outputs.files import partial, writing
+    from recognition.skus.csv_text import guard
+
+    with writing(path), partial(path).open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(columns)
+        table.writerows([guard(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
+    with writing(path):
+        partial(path).replace(path)
 
 
 def sentence(what: str, error: str, hint: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -20,13 +20,19 @@ from recognition.commands.common import (
     progress_bar,
 )  # fmt: skip
 
+OutOption = Annotated[Path | None, typer.Option(help="Folder for report.json and a page with the worst cases.")]
+MethodName = Literal["embedding", "histogram", "sift", "untrained"]
+
 app = typer.Typer(help="Measure on labelled pictures.", no_args_is_help=True)
 
 
 @app.command(name="detection")
 def evaluate_detection(
     context: typer.Context,
-    data: Annotated[Path, typer.Argument(help="Labelled photos: a YOLO or COCO set, or a folder with boxes.csv.")],
+    data: Annotated[
+        Path, typer.Argument(help="Labelled photos: a YOLO or COCO set, SKU-110K, or a folder with boxes.csv.")
+    ],
+    out: OutOption = None,
     conf: ConfOption = None,
     iou: IouOption = None,
     device: DeviceOption = None,
@@ -38,14 +44,20 @@ def evaluate_detection(
     from recognition.evaluation.run import measure_detection
 
     with progress_bar("photos") as advance:
-        report = measure_detection(data, settings.detect, advance)
-    print_report(report.as_dict(), as_json)
+        report = measure_detection(data, settings.detect, advance, out)
+    _print(report.as_dict(), as_json, out)
 
 
 @app.command(name="matching")
 def evaluate_matching(
     context: typer.Context,
-    data: Annotated[Path, typer.Argument(help="catalog.csv with photos.csv, or photos/ with boxes.csv.")],
+    data: Annotated[
+        Path, typer.Argument(help="catalog.csv with photos.csv, photos/ with boxes.csv, or GroceryStoreDataset.")
+    ],
+    out: OutOption = None,
+    method: Annotated[
+        MethodName, typer.Option(help="The product's way, or a baseline to compare it with.")
+    ] = "embedding",
     distractors: Annotated[
         Path | None, typer.Option(help="Folder of further pictures to put in the catalogue.")
     ] = None,
@@ -56,27 +68,29 @@ def evaluate_matching(
     encoder: EncoderOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """One-shot recall@1 and @5: one reference per SKU, by embedding alone and with verification."""
+    """One-shot recall, mean average precision, and how well unknown products are told from known ones."""
     settings = command_settings(context, encoder=encoder, device=device)
-    from recognition.evaluation.run import measure_matching
+    from recognition.evaluation.run import MatchingOptions, measure_matching
 
+    options = MatchingOptions(method, distractors, asked_only)
     with progress_bar("queries") as advance:
-        report = measure_matching(data, settings, distractors, asked_only, advance)
-    print_report(report.as_dict(), as_json)
+        report = measure_matching(data, settings, options, advance, out)
+    _print(report.as_dict(), as_json, out)
 
 
 @app.command(name="end-to-end")
 def evaluate_end_to_end(
     result: Annotated[Path, typer.Argument(help="The --out folder of a run.")],
     truth: Annotated[Path, typer.Argument(help="Folder with the labels of its photos, such as samples/.")],
+    out: OutOption = None,
+    db: Annotated[Path | None, typer.Option(help="SKU database whose reference pictures stand on the page.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """A whole run against the truth: products found, SKUs right, strangers given a SKU. Writes summary.json."""
-    from recognition.evaluation.datasets import read_labelled
-    from recognition.evaluation.end_to_end import evaluate_run
+    from recognition.evaluation.run import measure_run
     from recognition.outputs.files import replace_file
 
-    report = evaluate_run(result, read_labelled(truth))
+    report = measure_run(result, truth, out, db)
     summary = result / "summary.json"
     replace_file(summary, json.dumps(report.as_dict(), indent=2).encode() + b"\n")
     if as_json:
@@ -85,3 +99,12 @@ def evaluate_end_to_end(
     typer.echo(report.as_table())
     for path in (result / "planogram.csv", result / "products.csv", *sorted((result / "pictures").glob("*")), summary):
         typer.echo(path)
+    if out is not None:
+        typer.echo(out / "index.html")
+
+
+def _print(values: dict[str, Any], as_json: bool, out: Path | None) -> None:
+    """Figures, and for people the place of the page."""
+    print_report(values, as_json)
+    if out is not None and not as_json:
+        typer.echo(out / "index.html")

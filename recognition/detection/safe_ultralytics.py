@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import warnings
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,10 @@ _SWITCHES = {
 }
 
 
-def load_yolo(path: Path) -> Any:
-    """The ultralytics DetectionModel in a .pt file: float32, on the CPU, fused, in evaluation mode.
+def load_yolo(path: Path, fuse: bool = True) -> Any:
+    """The ultralytics DetectionModel in a .pt file: float32, on the CPU, in evaluation mode.
+
+    fuse: join convolutions with their batch norms, for use; a model that is saved again must not be.
 
     Raises:
         WeightsError: the file is missing, broken, no detector, or names code outside the layers of a YOLO model.
@@ -44,7 +47,7 @@ def load_yolo(path: Path) -> Any:
         ) from error
     if not isinstance(model, tasks.DetectionModel) or model.task != "detect":
         raise WeightsError(f"detector weights {path}: a {model.task} model, not a detector", "give a YOLO detector")
-    return model.fuse(verbose=False).eval()
+    return model.fuse(verbose=False).eval() if fuse else model.eval()
 
 
 def training_model(weights: str) -> Any:
@@ -53,6 +56,27 @@ def training_model(weights: str) -> Any:
     from ultralytics import YOLO
 
     return YOLO(weights)
+
+
+def export_yolo(path: Path, form: str, size: int, max_boxes: int) -> Path:
+    """Writes a detector beside its .pt file in another format, for pictures of any size; where it was written.
+
+    form: `onnx` or `openvino`. size: side of the picture it is traced with, pixels. max_boxes: cap that a head
+    without suppression keeps for good.
+
+    Raises:
+        WeightsError: the exporter failed.
+    """
+    plain = {"simplify": False} if form == "onnx" else {}  # else onnxslim is wanted too
+    shape = {"imgsz": size, "dynamic": True, "max_det": max_boxes}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's, of its own tracing
+            model = training_model(str(path.resolve()))
+            return Path(model.export(format=form, device="cpu", verbose=False, **shape, **plain))
+    except Exception as error:  # exporters raise anything
+        hint = "the .pt file is whole; try the other format, or newer packages of this one"
+        raise WeightsError(f"{path} could not be exported as {form}: {error}", hint) from error
 
 
 def non_max_suppression(*args: Any, **kwargs: Any) -> Any:

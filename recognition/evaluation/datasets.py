@@ -1,4 +1,4 @@
-"""Readers of labelled pictures: YOLO folders, COCO files, and folders with a CSV of boxes.
+"""Readers of labelled pictures: YOLO folders, COCO files, folders with a CSV of boxes, and public sets as they come.
 
 `read_labelled` picks the reader by what it finds:
 
@@ -6,6 +6,7 @@
     *.json                                                COCO: images, annotations with bbox x y width height
     boxes.csv beside photos/                              image,x1,y1,x2,y2 and, if known, sku
     truth.csv beside photos/                              source,x_min,y_min,x_max,y_max,sku (the samples)
+    annotations_{train,val,test}.csv and images/          SKU-110K, see public_sets.py
 """
 
 from __future__ import annotations
@@ -15,37 +16,20 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image as PilImage
+from PIL import UnidentifiedImageError
 
 from recognition.detection.yolo_labels import read_yolo_labels
 from recognition.errors import UsageError
+from recognition.evaluation.labelled import LabelledCrop, LabelledPhoto
+from recognition.evaluation.public_sets import CLASSES, read_grocery_store, read_sku110k, sku110k_annotations
 from recognition.sources.exif import orientation, read_exif
 from recognition.sources.inputs import PICTURE_SUFFIXES
 
 LAYOUTS_HINT = "see docs/evaluation.md for the layouts"
-
-
-@dataclass(frozen=True, eq=False)
-class LabelledPhoto:
-    """A photo and its products. boxes: float32 (n, 4) pixels of the upright image; skus: one per box, "" = unnamed."""
-
-    path: Path
-    boxes: NDArray[np.float32]
-    skus: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class LabelledCrop:
-    """A picture of one product, for one-shot matching. box: None for the whole picture, else pixels."""
-
-    path: Path
-    sku: str
-    box: tuple[float, float, float, float] | None = None
 
 
 def read_labelled(place: Path) -> list[LabelledPhoto]:
@@ -55,8 +39,11 @@ def read_labelled(place: Path) -> list[LabelledPhoto]:
         UsageError: nothing there is a layout we know, or the labels cannot be read.
     """
     with _reading(place):
+        annotations = sku110k_annotations(place)
         if place.suffix == ".json":
             photos = _read_coco(place)
+        elif annotations is not None:
+            photos = read_sku110k(annotations)
         elif (place / "boxes.csv").is_file() and not (place / "labels").is_dir():
             photos = _read_boxes_csv(place / "boxes.csv", "image", ("x1", "y1", "x2", "y2"), place / "photos")
         elif (place / "truth.csv").is_file():
@@ -74,17 +61,22 @@ def read_one_shot(place: Path) -> tuple[list[LabelledCrop], list[LabelledCrop]]:
     With catalog.csv and photos.csv (image,sku,split): the catalogue's pictures are the references, the photos of
     the `test` split the queries; references of SKUs without a photo come last. With boxes.csv: the largest crop of
     each SKU is its reference, its crops in other photos are the queries; names that begin with `__` are no SKUs.
+    With classes.csv and test.txt: GroceryStoreDataset, see public_sets.py.
 
     Raises:
-        UsageError: neither layout is there, the tables cannot be read, or no SKU has both reference and query.
+        UsageError: no such layout is there, the tables cannot be read, or no SKU has both reference and query.
     """
     if (place / "photos.csv").is_file() and (place / "catalog.csv").is_file():
         with _reading(place):
             references, queries = _read_packshots(place)
+    elif (place / CLASSES).is_file():
+        with _reading(place):
+            references, queries = read_grocery_store(place)
     elif (place / "boxes.csv").is_file():
         references, queries = _split_crops(read_labelled(place))
     else:
-        raise UsageError(f"{place}: wanted catalog.csv with photos.csv, or boxes.csv", LAYOUTS_HINT)
+        wanted = "catalog.csv with photos.csv, boxes.csv, or classes.csv with test.txt"
+        raise UsageError(f"{place}: wanted {wanted}", LAYOUTS_HINT)
     if not {reference.sku for reference in references} & {query.sku for query in queries}:
         raise UsageError(f"{place}: no SKU has both a reference and a picture to ask for", LAYOUTS_HINT)
     return references, queries
@@ -172,11 +164,17 @@ def _read_yolo(place: Path) -> list[LabelledPhoto]:
             found += [(photo, labels / f"{photo.stem}.txt") for photo in pictures]
     photos = []
     for photo, label in found:
-        with PilImage.open(photo) as image:
-            width, height = image.size[::-1] if orientation(read_exif(image)) > 4 else image.size  # upright
-        boxes = read_yolo_labels(label, width, height)
+        boxes = read_yolo_labels(label, *_upright_size(photo))
         photos.append(LabelledPhoto(photo, boxes.astype(np.float32), ("",) * len(boxes)))
     return photos
+
+
+def _upright_size(photo: Path) -> tuple[int, int]:
+    try:
+        with PilImage.open(photo) as image:
+            return image.size[::-1] if orientation(read_exif(image)) > 4 else image.size
+    except UnidentifiedImageError:
+        return 1, 1  # broken: who decodes it says so and leaves it out, whatever its boxes
 
 
 def _photos(boxes: Mapping[Path, list[list[float]]], skus: Mapping[Path, list[str]]) -> list[LabelledPhoto]:

@@ -25,7 +25,7 @@ class DetectionReport:
     """Figures of one detector on one set.
 
     ap, ap50, ap75: COCO, boxes of score 0.01 and up, at most 3,000 per photo. The rest at confidence `conf` and
-    IoU 0.5. count_error: mean of |found - true| / true over photos.
+    IoU 0.5. count_error: mean of |found - true| / true over photos. skipped: photos that could not be read.
     """
 
     photos: int
@@ -38,6 +38,7 @@ class DetectionReport:
     recall: float
     f1: float
     count_error: float
+    skipped: int = 0
 
     def as_dict(self) -> dict[str, float]:
         """For JSON."""

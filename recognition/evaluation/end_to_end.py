@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recognition.errors import UsageError
-from recognition.evaluation.datasets import LabelledPhoto
 from recognition.evaluation.detection import match_boxes
+from recognition.evaluation.labelled import LabelledPhoto
 from recognition.outputs.tables import ProductRow, read_photo_rows, read_products
 
 
@@ -67,8 +67,32 @@ class EndToEndReport:
         return "\n".join(lines)
 
 
+@dataclass(frozen=True, eq=False)
+class JudgedPhoto:
+    """A labelled photo beside its rows of a run, best box first. claimed: int64, true box of each row, -1 for none."""
+
+    source: str
+    photo: LabelledPhoto
+    rows: tuple[ProductRow, ...]
+    claimed: NDArray[np.int64]
+
+    @property
+    def answers(self) -> list[str]:
+        """The SKU that each row was given; "" for ambiguous and unknown ones."""
+        return [row.sku if row.status == "recognized" else "" for row in self.rows]
+
+
 def evaluate_run(result: Path, truth: Sequence[LabelledPhoto]) -> EndToEndReport:
-    """Compares the run in a folder with labelled photos; sources are matched by the end of their paths.
+    """Compares the run in a folder with labelled photos.
+
+    Raises:
+        UsageError, SourceError: as `judge_run`.
+    """
+    return report_run(judge_run(result, truth))
+
+
+def judge_run(result: Path, truth: Sequence[LabelledPhoto]) -> list[JudgedPhoto]:
+    """Lays the run over the truth, box on box at IoU 0.5; sources are matched by the end of their paths.
 
     Raises:
         UsageError: a labelled photo is not in the run, or two are the same there.
@@ -77,14 +101,24 @@ def evaluate_run(result: Path, truth: Sequence[LabelledPhoto]) -> EndToEndReport
     rows: dict[str, list[ProductRow]] = {row.source: [] for row in read_photo_rows(result / "photos.csv")}
     for row in read_products(result / "products.csv"):
         rows[row.source].append(row)
-    scores, shares = [], Counter[str]()
+    judged = []
     for photo in truth:
         source = _source_of(photo.path, rows)
-        score, facings = _score(source, rows[source], photo)
+        own = sorted(rows[source], key=lambda row: -(row.detection_score or 0.0))
+        boxes = np.array([corners(row) for row in own], np.float32).reshape(-1, 4)
+        judged.append(JudgedPhoto(source, photo, tuple(own), match_boxes(boxes, photo.boxes)))
+    if len({one.source for one in judged}) < len(judged):
+        raise UsageError(f"{result}: two labelled photos fit one photo of the run", "run it over all labelled photos")
+    return judged
+
+
+def report_run(judged: Sequence[JudgedPhoto]) -> EndToEndReport:
+    """The figures of a run laid over the truth."""
+    scores, shares = [], Counter[str]()
+    for one in judged:
+        score, facings = _score(one)
         scores.append(score)
         shares.update(facings)
-    if len({score.source for score in scores}) < len(scores):
-        raise UsageError(f"{result}: two labelled photos fit one photo of the run", "run it over all labelled photos")
     return _report(scores, shares)
 
 
@@ -97,21 +131,19 @@ def _source_of(path: Path, sources: Iterable[str]) -> str:
     raise UsageError(f"{path}: this labelled photo is not in the run", "run it first, or label fewer photos")
 
 
-def _corners(row: ProductRow) -> tuple[float, float, float, float]:
+def corners(row: ProductRow) -> tuple[float, float, float, float]:
+    """The box of a row, pixels."""
     return row.x_min, row.y_min, row.x_max, row.y_max
 
 
-def _score(source: str, rows: Sequence[ProductRow], photo: LabelledPhoto) -> tuple[PhotoScore, dict[str, int]]:
-    order = sorted(range(len(rows)), key=lambda i: -(rows[i].detection_score or 0.0))
-    boxes = np.array([_corners(rows[i]) for i in order], np.float32).reshape(-1, 4)
-    claimed = match_boxes(boxes, photo.boxes)
-    answers = [rows[i].sku if rows[i].status == "recognized" else "" for i in order]
-    pairs = [(photo.skus[t], answers[i]) for i, t in enumerate(claimed) if t >= 0]
+def _score(judged: JudgedPhoto) -> tuple[PhotoScore, dict[str, int]]:
+    photo, answers = judged.photo, judged.answers
+    pairs = [(photo.skus[t], answers[i]) for i, t in enumerate(judged.claimed) if t >= 0]
     known = [(want, got) for want, got in pairs if want]
     strangers = [got for want, got in pairs if not want]
     score = PhotoScore(
-        source, len(photo.boxes), len(rows), len(pairs), len(known), sum(want == got for want, got in known),
-        len(strangers), sum(bool(got) for got in strangers),
+        judged.source, len(photo.boxes), len(judged.rows), len(pairs), len(known),
+        sum(want == got for want, got in known), len(strangers), sum(bool(got) for got in strangers),
     )  # fmt: skip
     wanted, given = Counter(filter(None, photo.skus)), Counter(filter(None, answers))
     facings = {"wanted": wanted.total(), "given": given.total(), "both": (wanted & given).total()}

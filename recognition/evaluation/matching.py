@@ -3,126 +3,117 @@
 from __future__ import annotations
 
 import tempfile
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from recognition.embedding.crops import cut_crops
 from recognition.embedding.encoder import Encoder
-from recognition.evaluation.datasets import LabelledCrop
-from recognition.matching.calibrate import default_calibration
-from recognition.matching.match import match
-from recognition.settings import MatchSettings
+from recognition.evaluation.asking import Asked, Judge, Method, read_crop
+from recognition.evaluation.labelled import LabelledCrop
+from recognition.evaluation.statistics import Estimate, mean, mean_auroc, photo_weights
+from recognition.evaluation.unknowns import Draws, OpenSetCurve, open_set_curve, stack_draws
+from recognition.matching.calibration import Calibration
 from recognition.skus.database import SkuDatabase
 from recognition.skus.packshot import trim_border
 from recognition.skus.records import ReferenceRecord
 from recognition.skus.thumbnails import encode_thumbnail
 from recognition.skus.writer import DatabaseWriter
-from recognition.sources.decode import read_image
-from recognition.types import Image, Sku
+from recognition.types import Sku
+from recognition.upkeep import set_thresholds
 
-RANKS = 5
-BATCH = 64
-DRAWS = 2000
+FALSE_KNOWN = 0.02
+"""As `skus build` allows by default."""
+NOT_VERIFIED = Estimate(float("nan"), float("nan"), float("nan"))
 
 
 @dataclass(frozen=True)
 class MatchingReport:
-    """Figures of one encoder on one set.
+    """Figures of one method on one set. Every `Estimate` carries a 95 % bootstrap interval over photos.
 
-    recall_at_1, recall_at_5: by embedding alone. verified_recall_at_1: with local features. The interval is a 95 %
-    bootstrap over photos (Efron 1979) of recall_at_1 and verified_recall_at_1. ms: per query, embedding and search;
-    verify_ms: what verification adds.
+    recall_at_1, _5, _10 and mean_average_precision: by score alone. verified_recall_at_1: with local features.
+    auroc: of the log-odds by which the product calls something known, over 20 draws of half of the SKUs left out;
+    score_auroc: of the best score alone. knowns_named, strangers_named: shares rightly and wrongly given a SKU in
+    those draws, at the threshold of the catalogue's own calibration. What needs verification is NaN without it.
+    ms: per query, score and search; verify_ms: what verification adds.
     """
 
+    method: str
     encoder: str
     references: int
     queries: int
-    recall_at_1: float
-    recall_at_1_low: float
-    recall_at_1_high: float
-    recall_at_5: float
-    verified_recall_at_1: float
-    verified_low: float
-    verified_high: float
+    recall_at_1: Estimate
+    recall_at_5: Estimate
+    recall_at_10: Estimate
+    mean_average_precision: Estimate
+    verified_recall_at_1: Estimate
+    auroc: Estimate
+    score_auroc: Estimate
+    knowns_named: Estimate
+    strangers_named: Estimate
     ms: float
     verify_ms: float
 
-    def as_dict(self) -> dict[str, float | int | str]:
-        """For JSON."""
-        return asdict(self)
+    def as_dict(self) -> dict[str, float | int | str | None]:
+        """For JSON: an estimate becomes `name`, `name_low` and `name_high`; NaN becomes null."""
+        flat: dict[str, float | int | str | None] = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, Estimate):
+                ends = {"": value.value, "_low": value.low, "_high": value.high}
+                flat |= {f"{field.name}{end}": None if np.isnan(number) else number for end, number in ends.items()}
+            else:
+                flat[field.name] = value
+        return flat
 
 
-def read_crop(crop: LabelledCrop) -> Image:
-    """The picture of a labelled crop, RGB uint8 (h, w, 3).
+@contextmanager
+def embedding(kind: str, references: Sequence[LabelledCrop], encoder: Encoder) -> Iterator[Method]:
+    """The product's own way: a calibrated database of the references, searched by cosine and verified.
 
     Raises:
-        SourceError: it cannot be read.
+        SourceError: a reference cannot be read. EncoderError: the model failed.
     """
-    image = read_image(crop.path).image
-    height, width = image.shape[:2]
-    return cut_crops(image, np.array([crop.box or (0, 0, width, height)], np.float32))[0]
+    images = [trim_border(read_crop(reference)) for reference in references]
+    records = [ReferenceRecord(Sku(-1, r.sku), str(r.path), f"reference {n}") for n, r in enumerate(references)]
+    with tempfile.TemporaryDirectory() as folder:
+        with DatabaseWriter(Path(folder), encoder.name, encoder.dim, encoder.fingerprint) as writer:
+            writer.upsert_references(records, encoder.encode(images), [encode_thumbnail(image) for image in images])
+        with SkuDatabase.open(Path(folder)) as database:
+            vectors = database.vectors(database.live_rows())
+            set_thresholds(database, encoder, FALSE_KNOWN)
+            # Rows of a fresh database are the references, in order.
+            judge = Judge(Calibration.from_json(database.calibration or ""), database.reference_image)
+            yield Method(kind, encoder.name, lambda crops: encoder.encode(crops) @ vectors.T, judge)
 
 
-def report_matching(
-    references: Sequence[LabelledCrop],
-    queries: Sequence[LabelledCrop],
-    encoder: Encoder,
-    progress: Callable[[int, int], None],
-) -> MatchingReport:
-    """Builds a database of the references and asks it for every query, with and without verification.
-
-    Thresholds play no part: only the order of the candidates is measured.
-    """
-    plain: list[list[str]] = []
-    verified: list[list[str]] = []
-    seconds = np.zeros(2)
-    calibration = default_calibration(len(references))
-    settings = MatchSettings(top_k=RANKS)
-    with tempfile.TemporaryDirectory() as folder, _database(Path(folder), references, encoder) as database:
-        names = {sku.id: sku.sku for sku in database.describe(range(1, 2 * len(references) + 2)).values()}
-        for start in range(0, len(queries), BATCH):
-            crops = [read_crop(query) for query in queries[start : start + BATCH]]
-            begun = time.perf_counter()
-            vectors = encoder.encode(crops)
-            for answers, verify in ((plain, False), (verified, True)):
-                picked = replace(settings, verify=verify)
-                found = match(crops, vectors, database, picked, calibration, database.reference_image)
-                answers += [[names.get(sku, "") for sku in row] for row in found.skus.tolist()]
-                seconds[int(verify)] += time.perf_counter() - begun
-                begun = time.perf_counter()
-            progress(start + len(crops), len(queries))
-    hits = np.array(
-        [[q.sku == p[0], q.sku in p, q.sku == v[0]] for q, p, v in zip(queries, plain, verified, strict=True)]
-    )
-    low, high = _bootstrap(hits, [str(query.path) for query in queries])
-    ms = 1000 * seconds / len(queries)
+def report_matching(asked: Asked) -> MatchingReport:
+    """The figures of what was asked."""
+    weights = photo_weights([str(query.path) for query in asked.queries])
+    ranks, judge = asked.ranks, asked.method.judge
+    draws = stack_draws(asked.draws, asked.out, ranks.own)
+    verified, auroc, knowns_named, strangers_named = NOT_VERIFIED, NOT_VERIFIED, NOT_VERIFIED, NOT_VERIFIED
+    if judge is not None:
+        sure = draws.named >= judge.calibration.verified.accept
+        verified = mean((ranks.own >= 0) & (asked.whole.best == ranks.own), weights)
+        auroc = mean_auroc(draws.log_odds, draws.known, weights)
+        knowns_named = mean(sure & draws.best_right, weights, draws.known)
+        strangers_named = mean(sure, weights, ~draws.known)
+    first, five, ten = (mean(ranks.rank < place, weights) for place in (1, 5, 10))
     return MatchingReport(
-        encoder.name, len(references), len(queries),
-        float(hits[:, 0].mean()), low[0], high[0], float(hits[:, 1].mean()),
-        float(hits[:, 2].mean()), low[2], high[2], float(ms[0]), float(ms[1]),
+        asked.method.kind, asked.method.name, len(asked.references), len(asked.queries),
+        first, five, ten, mean(ranks.precision, weights), verified, auroc,
+        mean_auroc(draws.score, draws.known, weights), knowns_named, strangers_named, asked.ms, asked.verify_ms,
     )  # fmt: skip
 
 
-def _database(folder: Path, references: Sequence[LabelledCrop], encoder: Encoder) -> SkuDatabase:
-    images = [trim_border(read_crop(reference)) for reference in references]
-    records = [ReferenceRecord(Sku(-1, r.sku), str(r.path), f"reference {n}") for n, r in enumerate(references)]
-    with DatabaseWriter(folder, encoder.name, encoder.dim, encoder.fingerprint) as writer:
-        writer.upsert_references(records, encoder.encode(images), [encode_thumbnail(image) for image in images])
-    return SkuDatabase.open(folder)
-
-
-def _bootstrap(hits: NDArray[np.bool_], photos: Sequence[str]) -> tuple[list[float], list[float]]:
-    """2.5 and 97.5 % quantiles of each column's mean, photos drawn with replacement."""
-    _, photo = np.unique(photos, return_inverse=True)
-    count = int(photo.max()) + 1
-    sums = np.stack([np.bincount(photo, hits[:, c], count) for c in range(hits.shape[1])], axis=1)
-    sizes = np.bincount(photo, minlength=count)
-    drawn = np.random.default_rng(0).integers(0, count, (DRAWS, count))
-    means = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)[:, None]
-    low, high = np.quantile(means, [0.025, 0.975], axis=0)
-    return low.tolist(), high.tolist()
+def open_set_curves(asked: Asked) -> list[OpenSetCurve]:
+    """The curve of the product's own score, where there is verification, and that of the best score alone."""
+    draws: Draws = stack_draws(asked.draws, asked.out, asked.ranks.own)
+    curves = [open_set_curve("best score alone", draws.score, draws.known, draws.first_right)]
+    if asked.method.judge is not None:
+        verified = open_set_curve("log-odds, verified", draws.named, draws.known, draws.best_right)
+        curves.insert(0, verified)
+    return curves

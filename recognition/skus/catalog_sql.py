@@ -10,19 +10,18 @@ import numpy as np
 
 from recognition.skus.exact import Ids
 from recognition.skus.index import Where
+from recognition.skus.tables import DIGESTED
 from recognition.types import Sku
 
 FILTER_COLUMNS = ("sku", "gtin", "name", "brand", "category")
 
-_PUT_SKU = """
-INSERT INTO sku (sku, gtin, name, brand, category, width_mm, height_mm, depth_mm, attributes)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (sku) DO UPDATE SET gtin = excluded.gtin, name = excluded.name, brand = excluded.brand,
-    category = excluded.category, width_mm = excluded.width_mm, height_mm = excluded.height_mm,
-    depth_mm = excluded.depth_mm, attributes = excluded.attributes
-WHERE (gtin, name, brand, category, width_mm, height_mm, depth_mm, attributes) IS NOT
-    (excluded.gtin, excluded.name, excluded.brand, excluded.category, excluded.width_mm, excluded.height_mm,
-    excluded.depth_mm, excluded.attributes)
+_FACTS = DIGESTED["sku"]
+_NEW_FACTS = ", ".join(f"excluded.{column}" for column in f"{_FACTS}, digest".split(", "))
+_PUT_SKU = f"""
+INSERT INTO sku ({_FACTS}, digest)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, row_digest(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9))
+ON CONFLICT (sku) DO UPDATE SET ({_FACTS}, digest) = ({_NEW_FACTS})
+WHERE ({_FACTS}, digest) IS NOT ({_NEW_FACTS})
 """
 # CROSS JOIN fixes the order: each wanted pair is looked up, the table is never scanned.
 _ROWS_OF_KEYS = """

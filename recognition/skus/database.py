@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from recognition.errors import DatabaseError
 from recognition.skus.catalog_sql import ids_where, read_skus
 from recognition.skus.index import Where
+from recognition.skus.pool import Pool
 from recognition.skus.records import DatabaseInfo, ReferenceRecord
-from recognition.skus.schema import FORMAT, connect_reader, reporting
-from recognition.skus.snapshot import take_snapshot
+from recognition.skus.schema import connect_reader, reporting
+from recognition.skus.snapshot import Snapshot, take_snapshot
+from recognition.skus.tables import FORMAT
 from recognition.skus.thumbnails import decode_thumbnail
 from recognition.skus.verify import verify
 from recognition.skus.writer import DatabaseWriter, check_encoder
@@ -39,6 +41,7 @@ class SkuDatabase:
             stack.callback(self._db.close)
             self._version = self._data_version()
             self._snapshot = take_snapshot(self._db, folder)
+            self.search_with()
             self._closing = stack.pop_all()
         self.reference_image = lru_cache(CACHED_IMAGES)(self._read_image)
 
@@ -65,13 +68,19 @@ class SkuDatabase:
         self._closing.close()
 
     def refresh(self) -> bool:
-        """Moves to the newest commit; says whether there was one. Rows handed out before may then be gone."""
+        """Moves to the newest commit; says whether there was one. Rows handed out before may then be gone.
+
+        Raises:
+            EncoderMismatchError: the database was migrated to another encoder; this reader stays with what it has.
+        """
         with reporting(self.folder):
             version = self._data_version()
             if version == self._version:
                 return False
-            self._snapshot = take_snapshot(self._db, self.folder)
-        self._version = version
+            newest = take_snapshot(self._db, self.folder)
+        # The queries that this reader is asked are of the former encoder.
+        check_encoder(self.folder, newest.live, self._snapshot.live.encoder, self._snapshot.live.fingerprint)
+        self._snapshot, self._version = newest, version
         self.reference_image.cache_clear()
         return True
 
@@ -85,11 +94,32 @@ class SkuDatabase:
         if queries.ndim != 2 or queries.shape[1] != seen.live.dim:
             raise DatabaseError(f"{self.folder}: wanted queries (n, {seen.live.dim}), got {queries.shape}")
         wanted = np.ascontiguousarray(queries, np.float32)
-        if where is None:
-            return seen.search(wanted, k)
-        with reporting(self.folder):
-            skus = ids_where(self._db, where)
-        return seen.search_rows(wanted, k, seen.rows_of(skus))
+        return seen.search(wanted, k, self._pool(seen, where or {}), self._nprobe)
+
+    def search_with(self, nprobe: int = 0, device: str = "cpu") -> None:
+        """How this reader searches from now on. nprobe: cells visited per query, 0 for as many as were measured.
+
+        device: `cuda...` keeps a copy of the vectors on a GPU, where they fit, and searches them exactly there.
+        """
+        self._nprobe, self._device = nprobe, None
+        self._snapshot.pools.clear()
+        if device.startswith("cuda"):
+            # Only now: a search on the CPU never loads torch.
+            from recognition.skus.torch_exact import DeviceVectors
+
+            self._device = DeviceVectors(device)
+
+    def _pool(self, seen: Snapshot, where: Where) -> Pool | None:
+        """The rows that a filter lets through, kept for when it comes again; None stands for all, on the CPU."""
+        if not where and self._device is None:
+            return None
+        pool = seen.pools.get(where)
+        if pool is None:
+            with reporting(self.folder):
+                skus = ids_where(self._db, where) if where else None
+            pool = seen.among(skus, self._device)
+            seen.pools.put(where, pool)
+        return pool
 
     def count(self) -> int:
         """Number of live references."""
@@ -123,10 +153,11 @@ class SkuDatabase:
     def info(self) -> DatabaseInfo:
         """What the database holds."""
         seen, live = self._snapshot, self._snapshot.live
-        kind = "ivf-sq8" if live.index_file else "exact"
+        kind = seen.index.kind if seen.index else "exact"
         return DatabaseInfo(
             skus=seen.skus, references=self.count(), encoder=live.encoder, dim=live.dim, fingerprint=live.fingerprint,
             index=kind, indexed=live.indexed_rows, nprobe=live.nprobe, recall=live.recall,
+            recall_at_10=live.recall_at_10, views=live.views,
             calibrated=live.calibration is not None, generation=live.generation, format=FORMAT,
         )  # fmt: skip
 
@@ -180,9 +211,11 @@ class SkuDatabase:
             verify(self._db, self.folder, take_snapshot(self._db, self.folder))
 
     def _read_image(self, row: int) -> Image | None:
-        """The thumbnail of a reference, RGB uint8 of at most 256 px, read-only; None when none was kept."""
+        """The thumbnail of a reference, RGB uint8 of at most 256 px, read-only; None when none was kept, or when a
+        writer has given the rows other numbers since the last `refresh`."""
+        select = "SELECT picture FROM thumbnail WHERE row = ? AND (SELECT vectors FROM live) = ?"
         with reporting(self.folder):
-            found = self._db.execute("SELECT picture FROM thumbnail WHERE row = ?", (int(row),)).fetchone()
+            found = self._db.execute(select, (int(row), self._snapshot.live.vectors)).fetchone()
         return decode_thumbnail(found[0]) if found else None
 
     def _writer(self) -> DatabaseWriter:

@@ -6,8 +6,6 @@ import codecs
 import re
 from pathlib import Path
 
-from recognition.errors import CatalogError
-
 # Letters that the languages of a code page use often. A letter that is common in one and a likely misreading of
 # another is left out of the first (Hungarian o with double acute reads as the Portuguese o with tilde in cp1252).
 # On a tie the earlier page is taken.
@@ -20,21 +18,45 @@ _LATIN = {
 _SIGNS = "€®™°©«»·§²–—‘’“”"
 _HIGH = re.compile(rb"[\x80-\xff]")
 _HIGH_IN_LATIN_WORD = re.compile(rb"(?<=[A-Za-z])[\x80-\xff]|[\x80-\xff](?=[A-Za-z])")
+_PART = 1 << 20
+_ENOUGH = 1 << 20
+"""Bytes of foreign lines that are weighed: more would not change the answer."""
 
 
-def decode_catalog(path: Path, data: bytes) -> str:
-    """The text of a catalogue file, without a byte order mark.
+def catalog_encoding(path: Path) -> str:
+    """The encoding of a catalogue file, found without holding the file in memory.
 
     Raises:
-        CatalogError: no encoding fits.
+        OSError: it cannot be read.
     """
-    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    for encoding in ("utf-16" if wide else "utf-8-sig", code_page(data)):
-        try:
-            return data.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    raise CatalogError(f"{path}: its text encoding is not recognised", "save it as CSV UTF-8")
+    with path.open("rb") as file:
+        if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            return "utf-16"
+    return "utf-8-sig" if _is_utf8(path) else code_page(_foreign_lines(path))
+
+
+def _is_utf8(path: Path) -> bool:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        with path.open("rb") as file:
+            while part := file.read(_PART):
+                decoder.decode(part)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _foreign_lines(path: Path) -> bytes:
+    """Lines with a byte that is not ASCII, up to a megabyte of them."""
+    found = bytearray()
+    with path.open("rb") as file:
+        for line in file:
+            if not line.isascii():
+                found += line
+                if len(found) > _ENOUGH:
+                    break
+    return bytes(found)
 
 
 def code_page(data: bytes) -> str:

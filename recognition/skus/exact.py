@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recognition.skus.vectors import Halves
 
-CACHED_ROWS = 32_768
+CACHED_BYTES = 128 << 20
 CHUNK_ROWS = 16_384
 
 Scores = NDArray[np.float32]
@@ -22,7 +24,12 @@ class Scan:
     def __init__(self, vectors: Halves, rows: Ids) -> None:
         self.rows = rows
         self._vectors = vectors
-        self._wide = vectors[rows].astype(np.float32) if len(rows) <= CACHED_ROWS else None
+
+    @property
+    def held(self) -> int:
+        """Bytes kept from one search to the next."""
+        size = len(self.rows) * self._vectors.shape[1] * 4
+        return size if size <= CACHED_BYTES else 0
 
     def top(self, queries: Scores, count: int) -> tuple[Scores, Ids]:
         """The `count` best rows of each query (n, dim): cosines (n, count) and rows (n, count), best first.
@@ -31,17 +38,29 @@ class Scan:
         """
         scores, rows = nothing(len(queries), 0)
         for part_rows, part in self._parts():
-            found = queries @ part.T
-            scores, rows = merge((scores, rows), best(found, np.broadcast_to(part_rows, found.shape), count), count)
+            scores, rows = merge((scores, rows), best_columns(queries @ part.T, part_rows, count), count)
         return merge((scores, rows), nothing(len(queries), count), count)
 
     def _parts(self) -> Iterator[tuple[Ids, Scores]]:
-        if self._wide is not None:
+        if self.held:
             yield self.rows, self._wide
             return
         for start in range(0, len(self.rows), CHUNK_ROWS):
             rows = self.rows[start : start + CHUNK_ROWS]
-            yield rows, self._vectors[rows].astype(np.float32)
+            yield rows, widen(self._vectors, rows)
+
+    @cached_property
+    def _wide(self) -> Scores:
+        return widen(self._vectors, self.rows)
+
+
+def widen(vectors: Halves, rows: Ids) -> Scores:
+    """Some rows as float32, in the shape of `rows` plus (dim,)."""
+    wide = vectors[rows].astype(np.float32)
+    # Each touched row maps its neighbours too: without this a server would in time hold the whole file.
+    if isinstance(vectors.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        vectors.base.madvise(mmap.MADV_DONTNEED)
+    return wide
 
 
 def nothing(queries: int, count: int) -> tuple[Scores, Ids]:
@@ -53,6 +72,25 @@ def merge(one: tuple[Scores, Ids], other: tuple[Scores, Ids], count: int) -> tup
     """The `count` best of two answers, best first."""
     scores = np.concatenate([one[0], other[0]], axis=1)
     return best(scores, np.concatenate([one[1], other[1]], axis=1), count)
+
+
+def best_columns(scores: Scores, columns: Ids, count: int) -> tuple[Scores, Ids]:
+    """As `best`, for scores (n, m) whose columns mean the same rows, int64 (m,), in each line.
+
+    The `count` best lie in the `count` groups of columns with the best maxima, and maxima are found far quicker than
+    everything is partitioned (a fiftieth of the time at 10,000 columns).
+    """
+    size = int(np.sqrt(scores.shape[1] / max(count, 1)))
+    groups = scores.shape[1] // max(size, 1)
+    if size < 2 or groups <= count:
+        return best(scores, np.broadcast_to(columns, scores.shape), count)
+    # Columns g, g + groups, g + 2 * groups, ... make group g: maxima over the middle axis run along memory.
+    maxima = scores[:, : groups * size].reshape(len(scores), size, groups).max(axis=1)
+    chosen = np.argpartition(-maxima, count - 1, axis=1)[:, :count]
+    members = (chosen[:, None, :] + groups * np.arange(size)[:, None]).reshape(len(scores), -1)
+    rest = np.arange(groups * size, scores.shape[1])
+    members = np.concatenate([members, np.broadcast_to(rest, (len(scores), len(rest)))], axis=1)
+    return best(np.take_along_axis(scores, members, 1), columns[members], count)
 
 
 def best(scores: Scores, rows: Ids, count: int) -> tuple[Scores, Ids]:

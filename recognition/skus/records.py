@@ -22,10 +22,12 @@ class ReferenceRecord:
 
 @dataclass(frozen=True)
 class DatabaseInfo:
-    """What a database holds. index: `exact` or `ivf-sq8`; indexed: rows the index covers, the rest is searched exactly.
+    """What a database holds. index: `exact`, `ivf-sq8` or `ivf-sq4`; indexed: rows that it covers, the rest is searched
+    exactly.
 
-    nprobe, recall: cells visited per query and recall@1 against exact search as measured when the index was built
-    (0 without an index). calibrated: thresholds are present. generation: rises with every published index.
+    nprobe, recall, recall_at_10: cells visited per query, and recall@1 and @10 against exact search, as measured when
+    the index was built (0 without an index). views: `apart` or `averaged`. calibrated: thresholds are present.
+    generation: rises with every published index.
     """
 
     skus: int
@@ -37,6 +39,8 @@ class DatabaseInfo:
     indexed: int
     nprobe: int
     recall: float
+    recall_at_10: float
+    views: str
     calibrated: bool
     generation: int
     format: int

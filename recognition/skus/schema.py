@@ -1,4 +1,4 @@
-"""`catalog.sqlite`, the one place of truth: its tables, its one live row, and how it is opened."""
+"""`catalog.sqlite`, the one place of truth: its one live row, and how it is opened."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,41 +19,21 @@ from recognition.errors import (
     DatabaseMissingError,
     DatabaseVersionError,
 )
+from recognition.skus.tables import APPLICATION_ID, DIGESTED, FORMAT, add_functions, create_tables, upgrade_tables
+from recognition.skus.vectors import HEAD_BYTES, file_checksum
 
 FILE = "catalog.sqlite"
-FORMAT = 1
-APPLICATION_ID = 0x534B5544
 BUILD_COMMAND = "recognize.py skus build CATALOG.csv --db"
 _DISK_HINT = "free some space, or check the rights of the folder"
-
-# A SKU of the database is one that has a reference. The row in `sku` stays when the last reference goes, so that an
-# id once handed out can always be described and a SKU that comes back gets its old id. `block` holds, for each run of
-# rows appended together, the check sum of its vectors and the SKU ids of its rows packed as little-endian int64: a
-# reader learns what millions of rows belong to without visiting each of them.
-_TABLES = """
-CREATE TABLE live (
-    one INTEGER PRIMARY KEY CHECK (one = 1), generation INTEGER NOT NULL, vectors TEXT NOT NULL,
-    rows INTEGER NOT NULL, index_file TEXT NOT NULL, indexed_rows INTEGER NOT NULL, index_crc INTEGER NOT NULL,
-    nprobe INTEGER NOT NULL, recall REAL NOT NULL, encoder TEXT NOT NULL, fingerprint TEXT NOT NULL,
-    dim INTEGER NOT NULL, calibration TEXT);
-CREATE TABLE sku (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, sku TEXT NOT NULL UNIQUE, gtin TEXT NOT NULL, name TEXT NOT NULL,
-    brand TEXT NOT NULL, category TEXT NOT NULL, width_mm REAL, height_mm REAL, depth_mm REAL,
-    attributes TEXT NOT NULL);
-CREATE TABLE reference (
-    row INTEGER PRIMARY KEY, sku INTEGER NOT NULL REFERENCES sku (id), image TEXT NOT NULL, hash TEXT NOT NULL,
-    UNIQUE (sku, hash));
-CREATE TABLE thumbnail (row INTEGER PRIMARY KEY, picture BLOB NOT NULL);
-CREATE TABLE dead (row INTEGER PRIMARY KEY);
-CREATE TABLE block (first INTEGER PRIMARY KEY, rows INTEGER NOT NULL, crc INTEGER NOT NULL, skus BLOB NOT NULL);
-"""
 
 
 @dataclass(frozen=True)
 class Live:
     """The live generation. vectors, index_file: file names in the folder, index_file "" = none. rows: committed rows.
 
-    indexed_rows: rows below this are in the index. index_crc: CRC-32 of the index file. calibration: opaque text.
+    indexed_rows: rows below this are in the index. index_crc: CRC-32 of the index file, index_head_crc: of
+    its first part, which FAISS reads when it opens it. views: `apart`, or `averaged`
+    where the references of a SKU are compared as their mean. calibration: opaque text.
     """
 
     generation: int
@@ -62,8 +42,11 @@ class Live:
     index_file: str
     indexed_rows: int
     index_crc: int
+    index_head_crc: int
     nprobe: int
     recall: float
+    recall_at_10: float
+    views: str
     encoder: str
     fingerprint: str
     dim: int
@@ -75,34 +58,42 @@ _COLUMNS = ", ".join(f.name for f in fields(Live))
 
 def new_live(encoder: str, dim: int, fingerprint: str) -> Live:
     """The first generation of an empty database."""
-    return Live(1, "vectors-1.f16", 0, "", 0, 0, 0, 0.0, encoder, fingerprint, dim, None)
+    return Live(1, "vectors-1.f16", 0, "", 0, 0, 0, 0, 0.0, 0.0, "apart", encoder, fingerprint, dim, None)
 
 
 def read_live(db: sqlite3.Connection) -> Live:
     """The live row."""
-    row = db.execute(f"SELECT {_COLUMNS} FROM live").fetchone()
-    if row is None:
-        raise sqlite3.DatabaseError("the row that names the live generation is gone")
-    return Live(*row)
+    found = db.execute(f"SELECT {_COLUMNS}, digest = row_digest({_COLUMNS}) FROM live").fetchone()
+    if found is None or not found[-1]:
+        raise sqlite3.DatabaseError("the row that names the live generation is gone or damaged")
+    return Live(*found[:-1])
 
 
 def write_live(db: sqlite3.Connection, live: Live) -> None:
     """Puts the live row in place of the former one."""
-    marks = ", ".join("?" for _ in fields(Live))
-    db.execute(f"INSERT OR REPLACE INTO live (one, {_COLUMNS}) VALUES (1, {marks})", astuple(live))
+    marks = ", ".join(f"?{place}" for place, _ in enumerate(fields(Live), 1))
+    put = f"INSERT OR REPLACE INTO live (one, {_COLUMNS}, digest) VALUES (1, {marks}, row_digest({marks}))"
+    db.execute(put, astuple(live))
 
 
 def read_rows(db: sqlite3.Connection) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """The SKU id of every committed row, int64 (rows,), and whether the row is alive, bool (rows,)."""
-    blocks = [skus for (skus,) in db.execute("SELECT skus FROM block ORDER BY first")]
-    row_skus = np.frombuffer(b"".join(blocks), "<i8").astype(np.int64)
+    blocks = db.execute(f"SELECT skus, digest = row_digest({DIGESTED['block']}) FROM block ORDER BY first").fetchall()
+    if not all(whole for _, whole in blocks):
+        raise sqlite3.DatabaseError("what the rows belong to does not agree with its digest")
+    row_skus = np.frombuffer(b"".join(skus for skus, _ in blocks), "<i8").astype(np.int64)
     alive = np.ones(len(row_skus), np.bool_)
-    alive[[row for (row,) in db.execute("SELECT row FROM dead")]] = False
+    dead = np.fromiter((row for (row,) in db.execute("SELECT row FROM dead")), np.int64)
+    if len(dead) and not 0 <= dead.min() <= dead.max() < len(alive):
+        raise sqlite3.DatabaseError("a row is marked as removed that is not there")
+    alive[dead] = False
     return row_skus, alive
 
 
-def connect_reader(folder: Path) -> sqlite3.Connection:
+def connect_reader(folder: Path, upgradable: bool = False) -> sqlite3.Connection:
     """A connection that cannot write. On a folder that cannot be written it needs no side files either.
+
+    upgradable: an older format that a writer brings up to date is no error.
 
     Raises:
         DatabaseMissingError: there is no database. DatabaseVersionError: it is of another format.
@@ -118,39 +109,47 @@ def connect_reader(folder: Path) -> sqlite3.Connection:
     try:
         if _is_empty(db):
             raise DatabaseMissingError(f"{folder}: the SKU database was never finished", hint)
-        check_format(db, folder)
+        check_format(db, folder, upgradable)
+        add_functions(db)
     except BaseException:
         db.close()
         raise
     return db
 
 
-def connect_writer(folder: Path, fresh: Live) -> sqlite3.Connection:
-    """A connection that writes durably; a database that is not there yet begins with the live row `fresh`.
+def connect_writer(folder: Path, fresh: Live | None) -> sqlite3.Connection:
+    """A connection that writes durably; an older format is brought up to date.
+
+    A database that is not there yet begins with the live row `fresh`.
 
     Raises:
-        DatabaseVersionError: it is of another format.
+        DatabaseMissingError: it is not there, and `fresh` is None. DatabaseVersionError: it is of another format.
     """
+    if fresh is None:
+        connect_reader(folder, upgradable=True).close()
     db = sqlite3.connect(folder / FILE, timeout=30, isolation_level=None)
     try:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
-        if _is_empty(db):
+        add_functions(db)
+        if fresh is not None and _is_empty(db):
             with transaction(db):
-                for statement in _TABLES.split(";"):
-                    db.execute(statement)
+                create_tables(db)
                 write_live(db, fresh)
-                db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                db.execute(f"PRAGMA user_version = {FORMAT}")
-        check_format(db, folder)
+        if check_format(db, folder, upgradable=True) < FORMAT:
+            with transaction(db):
+                upgrade_tables(db)
+                live = read_live(db)
+                if (index := folder / live.index_file).is_file():
+                    write_live(db, replace(live, index_head_crc=file_checksum(index, HEAD_BYTES)))
     except BaseException:
         db.close()
         raise
     return db
 
 
-def check_format(db: sqlite3.Connection, folder: Path) -> None:
-    """Refuses a file that is no SKU database, or one of another format.
+def check_format(db: sqlite3.Connection, folder: Path, upgradable: bool = False) -> int:
+    """The format, when this program can use it; a file that is no SKU database, or of another format, is refused.
 
     Raises:
         DatabaseVersionError: that is the case.
@@ -159,11 +158,12 @@ def check_format(db: sqlite3.Connection, folder: Path) -> None:
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if application != APPLICATION_ID:
         raise DatabaseVersionError(f"{folder / FILE}: not a SKU database of this program", "give another --db")
-    if version != FORMAT:
-        raise DatabaseVersionError(
-            f"{folder}: the SKU database has format {version}, this program knows format {FORMAT}",
-            "update the program" if version > FORMAT else f"make it again: {BUILD_COMMAND} {folder}",
-        )
+    if version == FORMAT or (upgradable and version == 1):
+        return int(version)
+    raise DatabaseVersionError(
+        f"{folder}: the SKU database has format {version}, this program knows format {FORMAT}",
+        "update the program" if version > FORMAT else f"bring it up to date: recognize.py skus compact --db {folder}",
+    )
 
 
 @contextmanager

@@ -8,17 +8,24 @@ from __future__ import annotations
 
 import os
 import zlib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recognition.errors import DatabaseDamagedError
+from recognition.errors import DatabaseDamagedError, DatabaseError
 
 BLOCK_ROWS = 8192
+HEAD_BYTES = 1 << 26
+"""As much of an index is held against its check sum before FAISS reads it: a flipped bit there can ask for more memory
+than the machine has. It is more than the centres and list lengths take; the codes behind them are only mapped."""
 REPAIR = "restore a copy of the folder, or delete it and make the database again: recognize.py skus build"
+REMAKE = "run recognize.py skus compact: the index is made anew"
 
 Halves = NDArray[np.float16]
+Block = tuple[int, int, int]
+"""First row, number of rows, CRC-32 of their vectors."""
 
 
 def map_vectors(path: Path, rows: int, dim: int) -> Halves:
@@ -54,17 +61,52 @@ def append_vectors(path: Path, rows: int, vectors: Halves) -> None:
         sync_folder(path.parent)
 
 
+def append_blocks(path: Path, rows: int, vectors: Halves) -> list[Block]:
+    """As `append_vectors`; the blocks that were added."""
+    append_vectors(path, rows, vectors)
+    parts = [(start, vectors[start : start + BLOCK_ROWS]) for start in range(0, len(vectors), BLOCK_ROWS)]
+    return [(rows + start, len(part), checksum(part)) for start, part in parts]
+
+
+def unit_halves(folder: Path, vectors: NDArray[np.float32], dim: int, names: Sequence[str]) -> Halves:
+    """The vectors of the SKUs `names` as they are stored.
+
+    Raises:
+        DatabaseError: the shape is not (number of names, dim), or a norm is not 1.
+    """
+    wanted = (len(names), dim)
+    if vectors.shape != wanted:
+        raise DatabaseError(f"{folder}: wanted vectors of shape {wanted}, got {vectors.shape}")
+    wrong = np.flatnonzero(~(np.abs(np.einsum("nd,nd->n", vectors, vectors) - 1) < 0.01))
+    if len(wrong):
+        raise DatabaseError(f"{folder}: the vector of SKU {names[wrong[0]]} has not norm 1", "normalise the vectors")
+    return vectors.astype("<f2")
+
+
+def check_blocks(path: Path, vectors: Halves, blocks: Iterable[Block]) -> None:
+    """Holds the vectors of a file, (rows, dim), against the check sums of its blocks.
+
+    Raises:
+        DatabaseDamagedError: one does not hold, or the blocks do not follow each other.
+    """
+    expected = 0
+    for first, rows, crc in blocks:
+        if first != expected or checksum(vectors[first : first + rows]) != crc:
+            raise DatabaseDamagedError(f"{path}: vectors {first} to {first + rows - 1} are damaged", REPAIR)
+        expected += rows
+
+
 def checksum(vectors: Halves) -> int:
     """CRC-32 of the rows as they lie in the file."""
     return zlib.crc32(np.ascontiguousarray(vectors, "<f2").data)
 
 
-def file_checksum(path: Path) -> int:
-    """CRC-32 of a whole file."""
-    crc = 0
+def file_checksum(path: Path, first: int | None = None) -> int:
+    """CRC-32 of a whole file, or of its first bytes."""
+    crc, left = 0, path.stat().st_size if first is None else first
     with path.open("rb") as file:
-        while part := file.read(1 << 22):
-            crc = zlib.crc32(part, crc)
+        while part := file.read(min(left, 1 << 22)):
+            crc, left = zlib.crc32(part, crc), left - len(part)
     return crc
 
 

@@ -18,31 +18,14 @@ from numpy.typing import NDArray
 
 from recognition.errors import DatabaseError, EncoderMismatchError
 from recognition.skus.catalog_sql import bury, ids_of, put_sku, rows_of_keys, rows_of_texts
-from recognition.skus.lock import writer_lock
+from recognition.skus.generations import index_is_due, publish_index, put_blocks
 from recognition.skus.records import ReferenceRecord
-from recognition.skus.schema import (
-    Live,
-    connect_writer,
-    new_live,
-    read_live,
-    read_rows,
-    reporting,
-    transaction,
-    write_live,
-)
-from recognition.skus.vectors import (
-    BLOCK_ROWS,
-    Halves,
-    append_vectors,
-    checksum,
-    file_checksum,
-    map_vectors,
-    sync_file,
-    sync_folder,
-)
+from recognition.skus.schema import Live, new_live, read_live, reporting, transaction, write_live
+from recognition.skus.session import write_session
+from recognition.skus.vectors import Halves, append_blocks, unit_halves
 
-EXACT_BELOW = 20_000
-"""With fewer references an exact search is as fast as an index, and never wrong."""
+_PUT_REFERENCE = "INSERT INTO reference (row, sku, image, hash, digest) VALUES (?1, ?2, ?3, ?4, row_digest(?2, ?3, ?4))"
+_PUT_THUMBNAIL = "INSERT INTO thumbnail (row, picture, digest) VALUES (?1, ?2, row_digest(?2))"
 
 
 class DatabaseWriter:
@@ -56,15 +39,9 @@ class DatabaseWriter:
             encoder. DatabaseVersionError: the format is another. DatabaseError: the folder cannot be written.
         """
         self._folder = folder
-        with ExitStack() as stack, reporting(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(writer_lock(folder))
-            self._db = connect_writer(folder, new_live(encoder_name, dim, fingerprint))
-            stack.callback(self._db.close)
-            sync_folder(folder)
-            live = read_live(self._db)
-            check_encoder(folder, live, encoder_name, fingerprint)
-            self._delete_strays(live)
+        with ExitStack() as stack:
+            self._db = stack.enter_context(write_session(folder, new_live(encoder_name, dim, fingerprint)))
+            check_encoder(folder, read_live(self._db), encoder_name, fingerprint)
             self._closing = stack.pop_all()
 
     def __enter__(self) -> Self:
@@ -77,8 +54,7 @@ class DatabaseWriter:
 
     def close(self) -> None:
         """Gives the lock back."""
-        with reporting(self._folder):
-            self._closing.close()
+        self._closing.close()
 
     def count(self) -> int:
         """Number of live references."""
@@ -124,16 +100,19 @@ class DatabaseWriter:
             inserts = [
                 (row, ids[sku], r.image, digest) for row, (sku, digest), r in zip(rows, keys, records, strict=True)
             ]
-            self._db.executemany("INSERT INTO reference (row, sku, image, hash) VALUES (?, ?, ?, ?)", inserts)
+            self._db.executemany(_PUT_REFERENCE, inserts)
             kept = [(row, picture) for row, picture in zip(rows, pictures, strict=True) if picture is not None]
-            self._db.executemany("INSERT INTO thumbnail (row, picture) VALUES (?, ?)", kept)
-            self._append(live, halves, np.array([number for _, number, *_ in inserts], "<i8"))
+            self._db.executemany(_PUT_THUMBNAIL, kept)
+            blocks = append_blocks(self._folder / live.vectors, live.rows, halves)
+            put_blocks(self._db, blocks, np.array([number for _, number, *_ in inserts], np.int64))
+            write_live(self._db, replace(live, rows=live.rows + len(halves)))
 
     def update_records(self, records: Iterable[ReferenceRecord]) -> set[str]:
         """Writes metadata and image paths of references that are there already; returns the SKUs that changed."""
         move = (
-            "UPDATE reference SET image = ?1 WHERE image <> ?1 AND hash = ?3 "
-            "AND sku = (SELECT id FROM sku WHERE sku.sku = ?2)"
+            "UPDATE reference SET image = ?1, digest = row_digest(sku, ?1, hash) "
+            "WHERE hash = ?3 AND sku = (SELECT id FROM sku WHERE sku.sku = ?2) "
+            "AND (image, digest) IS NOT (?1, row_digest(sku, ?1, hash))"
         )
         changed = set()
         with self._changing():
@@ -158,68 +137,35 @@ class DatabaseWriter:
         with self._changing() as live:
             write_live(self._db, replace(live, calibration=text))
 
+    def set_views(self, views: str) -> None:
+        """How several references of a SKU are compared: `apart` (the best counts) or `averaged`; thresholds go."""
+        with self._changing() as live:
+            if views != live.views:
+                write_live(self._db, replace(live, views=views, calibration=None))
+
     def index_is_due(self) -> bool:
         """Whether the rows outside the index have become many, or its file is gone."""
         with reporting(self._folder):
-            live = read_live(self._db)
-            gone = bool(live.index_file) and not (self._folder / live.index_file).is_file()
-        return gone or live.rows - live.indexed_rows >= max(EXACT_BELOW, live.indexed_rows // 10)
+            return index_is_due(self._db, self._folder)
 
     def build_index(self) -> None:
-        """Publishes a new index over all live references; none when they are few."""
+        """Publishes a new index over all living references; none when they are few."""
         with reporting(self._folder):
-            live = read_live(self._db)
-            fresh = self._indexed(live)
-            with transaction(self._db):
-                write_live(self._db, fresh)
-            self._delete_strays(fresh)
-
-    def _indexed(self, live: Live) -> Live:
-        """The live row of the next generation, its index written and synced."""
-        generation = live.generation + 1
-        rows = np.flatnonzero(read_rows(self._db)[1]).astype(np.int64)
-        if len(rows) < EXACT_BELOW:
-            blank = replace(live, index_file="", indexed_rows=0, index_crc=0, nprobe=0, recall=0.0)
-            return replace(blank, generation=generation)
-        # Only now: a small database never loads FAISS.
-        from recognition.skus.faiss_index import build_ivf
-
-        path = self._folder / f"index-{generation}.faiss"
-        effort = build_ivf(path, map_vectors(self._folder / live.vectors, live.rows, live.dim), rows)
-        sync_file(path)
-        published = replace(live, generation=generation, index_file=path.name, indexed_rows=live.rows)
-        return replace(published, index_crc=file_checksum(path), nprobe=effort.nprobe, recall=effort.recall)
+            publish_index(self._db, self._folder)
 
     @contextmanager
     def _changing(self) -> Iterator[Live]:
         with reporting(self._folder), transaction(self._db):
             yield read_live(self._db)
 
-    def _append(self, live: Live, halves: Halves, skus: NDArray[np.int64]) -> None:
-        append_vectors(self._folder / live.vectors, live.rows, halves)
-        for start in range(0, len(halves), BLOCK_ROWS):
-            part = slice(start, start + BLOCK_ROWS)
-            block = (live.rows + start, len(halves[part]), checksum(halves[part]), skus[part].tobytes())
-            self._db.execute("INSERT INTO block (first, rows, crc, skus) VALUES (?, ?, ?, ?)", block)
-        write_live(self._db, replace(live, rows=live.rows + len(halves)))
-
     def _checked(
         self, records: Sequence[ReferenceRecord], vectors: NDArray[np.float32], pictures: Sequence[bytes | None]
     ) -> Halves:
         with reporting(self._folder):
-            wanted = (len(records), read_live(self._db).dim)
-        if vectors.shape != wanted or len(pictures) != len(records):
-            raise DatabaseError(f"{self._folder}: wanted vectors of shape {wanted}, got {vectors.shape}")
-        wrong = np.flatnonzero(~(np.abs(np.einsum("nd,nd->n", vectors, vectors) - 1) < 0.01))
-        if len(wrong):
-            text = records[wrong[0]].sku.sku
-            raise DatabaseError(f"{self._folder}: the vector of SKU {text} has not norm 1", "normalise the vectors")
-        return vectors.astype("<f2")
-
-    def _delete_strays(self, live: Live) -> None:
-        for path in (*self._folder.glob("vectors-*.f16"), *self._folder.glob("index-*.faiss")):
-            if path.name not in (live.vectors, live.index_file):
-                path.unlink()
+            dim = read_live(self._db).dim
+        if len(pictures) != len(records):
+            raise DatabaseError(f"{self._folder}: {len(records)} references, {len(pictures)} thumbnails")
+        return unit_halves(self._folder, vectors, dim, [record.sku.sku for record in records])
 
 
 def check_encoder(folder: Path, live: Live, name: str, fingerprint: str) -> None:
@@ -232,8 +178,8 @@ def check_encoder(folder: Path, live: Live, name: str, fingerprint: str) -> None
         raise EncoderMismatchError(
             f"{folder}: its vectors were made by encoder {live.encoder} ({live.fingerprint[:12]}), "
             f"not by {name} ({fingerprint[:12]})",
-            f"use --encoder {live.encoder}, or make a second database: recognize.py skus build CATALOG.csv "
-            f"--encoder {name} --db OTHER_FOLDER",
+            f"use --encoder {live.encoder}, or embed its references anew: recognize.py skus migrate --encoder {name} "
+            f"--db {folder}",
         )
 
 

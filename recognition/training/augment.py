@@ -1,6 +1,7 @@
 """Random views of one product for contrastive training: a clean reference, a shelf crop, a hand-held photo.
 
-All images are RGB uint8 (h, w, 3). Every function takes its own `random.Random`, so that a seed fixes the views.
+All images are RGB uint8 (h, w, 3); the views come in any size, and `to_batch` of the embedding room fits them into a
+model's input, as it does crops at use. Every function takes its own `random.Random`, so that a seed fixes the views.
 No view is mirrored: text tells products apart.
 """
 
@@ -13,41 +14,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 Rgb = NDArray[np.uint8]
-WHITE = (255, 255, 255)
 
 
-def pad_square(image: Rgb, size: int, fill: tuple[int, int, int] = WHITE) -> Rgb:
-    """The image with its aspect kept, centred on a `size` x `size` canvas of one colour."""
-    height, width = image.shape[:2]
-    zoom = size / max(height, width)
-    shape = max(1, round(width * zoom)), max(1, round(height * zoom))
-    method = cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR
-    canvas = np.full((size, size, 3), fill, np.uint8)
-    top, left = (size - shape[1]) // 2, (size - shape[0]) // 2
-    canvas[top : top + shape[1], left : left + shape[0]] = cv2.resize(image, shape, interpolation=method)
-    return canvas
-
-
-def reference_view(crop: Rgb, box: NDArray[np.float32], size: int, rng: random.Random) -> Rgb:
-    """A catalogue-like view: the tight box, slightly jittered, padded to a square with white.
+def reference_view(crop: Rgb, box: NDArray[np.float32], rng: random.Random) -> Rgb:
+    """A catalogue-like view: the tight box, slightly jittered.
 
     box: x_min, y_min, x_max, y_max of the product inside `crop`, which may show some of its surroundings.
     """
     view = _cut(crop, box, 0.03, rng)
     if rng.random() < 0.5:
         view = _light(view, 0.15, rng)
-    return pad_square(_stretch(view, 0.1, rng), size)
+    return _stretch(view, 0.1, rng)
 
 
-def shelf_view(crop: Rgb, box: NDArray[np.float32], size: int, rng: random.Random) -> Rgb:
+def shelf_view(crop: Rgb, box: NDArray[np.float32], rng: random.Random) -> Rgb:
     """A detector-like crop: loose box, perspective, light, blur, few pixels, JPEG, sometimes partly covered."""
     view = _cut(crop, box, 0.10, rng)
     view = _perspective(_stretch(view, 0.2, rng), 0.08, rng)
-    return pad_square(_photograph(view, rng), size)
+    return _photograph(view, rng)
 
 
 def hand_view(crop: Rgb, box: NDArray[np.float32], background: Rgb, size: int, rng: random.Random) -> Rgb:
-    """A hand-held photo: the product turned and small before any background."""
+    """A hand-held photo of `size` x `size` pixels or fewer: the product turned and small before any background."""
     view = _cut(crop, box, 0.04, rng)
     share = rng.uniform(0.45, 0.95)
     height, width = view.shape[:2]
@@ -61,7 +49,7 @@ def hand_view(crop: Rgb, box: NDArray[np.float32], background: Rgb, size: int, r
     mask = cv2.warpAffine(np.full((height, width), 255, np.uint8), turn, (size, size), flags=cv2.INTER_LINEAR)
     view = cv2.warpAffine(view, turn, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     weight = mask[..., None].astype(np.float32) / 255
-    return pad_square(_photograph((view * weight + canvas * (1 - weight)).astype(np.uint8), rng), size)
+    return _photograph((view * weight + canvas * (1 - weight)).astype(np.uint8), rng)
 
 
 def _cut(crop: Rgb, box: NDArray[np.float32], jitter: float, rng: random.Random) -> Rgb:

@@ -1,17 +1,15 @@
-"""Products cut from labelled shelf photos, kept small in memory: what the encoder learns from."""
+"""Pictures of single products, kept small in memory: what the encoder learns from."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from recognition.detection.yolo_labels import read_yolo_labels
 from recognition.training.augment import Rgb
 
 CONTEXT = 0.15
@@ -27,11 +25,11 @@ class StoredCrop:
 
     jpeg: bytes
     box: NDArray[np.float32]
-    photo: int
 
     def image(self) -> Rgb:
         """RGB uint8 (h, w, 3)."""
-        return decode_jpeg(self.jpeg)
+        bgr = np.asarray(cv2.imdecode(np.frombuffer(self.jpeg, np.uint8), cv2.IMREAD_COLOR), np.uint8)
+        return np.ascontiguousarray(bgr[:, :, ::-1])
 
     def tight(self) -> Rgb:
         """RGB uint8 (h, w, 3) of the product alone."""
@@ -39,34 +37,33 @@ class StoredCrop:
         return self.image()[y_min:y_max, x_min:x_max]
 
 
-def decode_jpeg(content: bytes) -> Rgb:
-    """RGB uint8 (h, w, 3) of a JPEG of our own."""
-    bgr = np.asarray(cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR), np.uint8)
-    return np.ascontiguousarray(bgr[:, :, ::-1])
-
-
-def store_crops(photos: Iterable[tuple[Path, Path]], seed: int) -> list[StoredCrop]:
-    """At most 70 products of each (photo, YOLO label file); those too small to tell anything are left out."""
-    rng = random.Random(seed)
-    crops = []
-    for number, (photo, label) in enumerate(photos):
-        image = np.asarray(cv2.imread(str(photo)), np.uint8)
-        boxes = read_yolo_labels(label, image.shape[1], image.shape[0])
-        size = boxes[:, 2:] - boxes[:, :2]
-        boxes = boxes[(size.min(axis=1, initial=np.inf) >= LEAST_SIDE) & (size.prod(axis=1) >= LEAST_AREA)]
-        for box in rng.sample(boxes.tolist(), min(PER_PHOTO, len(boxes))):
-            crops.append(_store(image, np.array(box), number))
-    return crops
-
-
-def _store(image: NDArray[np.uint8], box: NDArray[np.float64], photo: int) -> StoredCrop:
+def whole(image: Rgb, longest: int = LONGEST) -> StoredCrop:
+    """A picture that shows nothing but its product. image: RGB uint8; longest: side it is brought down to."""
     height, width = image.shape[:2]
-    margin = CONTEXT * (box[2:] - box[:2]).max()
-    left, top = (int(v) for v in (box[:2] - margin).clip(0))
-    right, bottom = (int(v) for v in (box[2:] + margin).clip(0, [width, height]))
+    return store(image[:, :, ::-1], (0, 0, width, height), longest)
+
+
+def store(image: NDArray[np.uint8], box: Sequence[float], longest: int = LONGEST) -> StoredCrop:
+    """The product in a box of a photo, BGR uint8, with what surrounds it; pixels outside the photo are left out."""
+    place = np.array(box, np.float64)
+    height, width = image.shape[:2]
+    margin = CONTEXT * (place[2:] - place[:2]).max()
+    left, top = (int(v) for v in (place[:2] - margin).clip(0, [width - 1, height - 1]))
+    right, bottom = (int(v) for v in (place[2:] + margin).clip([left + 1, top + 1], [width, height]))
     crop = image[top:bottom, left:right]
-    zoom = min(1.0, LONGEST / max(crop.shape[:2]))
+    zoom = min(1.0, longest / max(crop.shape[:2]))
     if zoom < 1:
-        crop = cv2.resize(crop, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA)
+        size = max(1, round(crop.shape[1] * zoom)), max(1, round(crop.shape[0] * zoom))
+        crop = np.asarray(cv2.resize(crop, size, interpolation=cv2.INTER_AREA), np.uint8)
     jpeg = cv2.imencode(".jpg", crop, [cv2.IMWRITE_JPEG_QUALITY, 93])[1].tobytes()
-    return StoredCrop(jpeg, ((box - [left, top, left, top]) * zoom).astype(np.float32), photo)
+    inside = (place - [left, top, left, top]) * zoom
+    low = inside[:2].clip(0, np.subtract(crop.shape[1::-1], 1))
+    high = inside[2:].clip(low + 1, crop.shape[1::-1])
+    return StoredCrop(jpeg, np.concatenate([low, high]).astype(np.float32))
+
+
+def some_boxes(boxes: NDArray[np.float64], rng: random.Random) -> Iterator[list[float]]:
+    """At most 70 of a photo's boxes (n, 4); those too small to tell anything are left out."""
+    size = boxes[:, 2:] - boxes[:, :2]
+    large = boxes[(size.min(axis=1, initial=np.inf) >= LEAST_SIDE) & (size.prod(axis=1) >= LEAST_AREA)]
+    yield from rng.sample(large.tolist(), min(PER_PHOTO, len(large)))

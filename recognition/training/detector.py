@@ -1,100 +1,134 @@
-"""Trains the starter detector: a YOLOv8n from scratch on small tiles of shelf photos.
-
-    python -m recognition.training.detector PHOTOS --out runs/detector --epochs 4
-    python -m recognition.training.detector --rendered 400 --out runs/synthetic --epochs 8
-
-PHOTOS is a folder with `photos/` (or `images/`) and `labels/` in YOLO format, one class. The second form uses
-rendered shelves alone, for users who may not use the licences of real photos. A broken run goes on where its last
-epoch ended when the same command is given again. The best file is stripped to half precision as `detector.pt`.
-"""
+"""Trains a detector for your own shelves: tiles, training that goes on where it stopped, figures before and after."""
 
 from __future__ import annotations
 
-import argparse
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
-from recognition.detection.safe_ultralytics import training_model
-from recognition.training.render.pairs import render_training_shelves
-from recognition.training.tiles import write_tiles
+from recognition.detection.safe_ultralytics import export_yolo
+from recognition.errors import UsageError
+from recognition.outputs.files import replace_file, writing
+from recognition.settings import DetectSettings
+from recognition.training.detector_fit import FitRequest, Machine, Say, fit, save_detector, start_file, training_device
+from recognition.training.detector_report import TrainReport, draw_curves, measure
+from recognition.training.detector_tiles import TileRequest, Tiles, prepare_tiles
+from recognition.training.tiles import Progress
+from recognition.types import Failure
 
-HELD_OUT = slice(5, None, 37)
-"""Which photos, sorted by name, are kept for choosing settings and never trained on."""
+REQUEST, DETECTOR, REPORT, CURVES = "request.json", "detector.pt", "report.json", "curves.png"
+_OURS = (REQUEST, DETECTOR, REPORT, CURVES, "kept", "run")
+EXPORTS = {"onnx": "onnx", "openvino": "openvino"}
+"""Formats and the package that each needs."""
+_EXPORT_SIDE = 1280
 
-RECIPE: dict[str, Any] = {
-    "imgsz": 320, "batch": 16, "nbs": 16, "optimizer": "AdamW", "lr0": 0.002, "lrf": 0.02, "cos_lr": True,
-    "warmup_epochs": 0.3, "weight_decay": 0.01, "box": 7.5, "single_cls": True, "pretrained": False, "amp": False,
-    "mosaic": 0.25, "close_mosaic": 1, "scale": 0.3, "translate": 0.1, "degrees": 3, "shear": 1,
-    "perspective": 0.0002, "fliplr": 0.5, "hsv_h": 0.02, "hsv_s": 0.6, "hsv_v": 0.4,
-}  # fmt: skip
-
-
-def labelled_photos(folder: Path) -> list[tuple[Path, Path]]:
-    """(photo, label file) pairs below a folder, sorted by name."""
-    images = folder / ("photos" if (folder / "photos").is_dir() else "images")
-    return [(photo, folder / "labels" / f"{photo.stem}.txt") for photo in sorted(images.iterdir())]
+Bar = Callable[[str], AbstractContextManager[Progress]]
 
 
-def prepare_tiles(photos: Path | None, rendered: int, out: Path, seed: int) -> Path:
-    """Writes training and validation tiles once; the data.yaml of ultralytics."""
-    description = out / "tiles" / "data.yaml"
-    if description.exists():
-        return description
-    train: list[tuple[Path, Path]] = []
-    held_out: list[tuple[Path, Path]] = []
-    if photos:
-        pairs = labelled_photos(photos)
-        held_out = pairs[HELD_OUT]
-        train += [pair for pair in pairs if pair not in held_out]
-    if rendered:
-        render_training_shelves(out / "rendered", rendered, seed)
-        pairs = labelled_photos(out / "rendered")
-        held_out += pairs[HELD_OUT]
-        train += [pair for pair in pairs if pair not in pairs[HELD_OUT]]
-    # A large photo holds more distinct tiles than a small one.
-    large = [pair for pair in train if pair[0].stat().st_size > 200_000]
-    small = [pair for pair in train if pair not in large]
-    write_tiles(large, out / "tiles" / "train", per_photo=20, seed=seed)
-    write_tiles(small, out / "tiles" / "train", per_photo=8, seed=seed)
-    write_tiles(held_out, out / "tiles" / "val", per_photo=4, seed=seed)
-    description.write_text(
-        f"path: {description.parent.resolve()}\ntrain: train/images\nval: val/images\nnames: {{0: product}}\n"
-    )
-    return description
+@dataclass(frozen=True)
+class DetectorRequest:
+    """All that decides what comes out."""
+
+    tiles: TileRequest
+    fit: FitRequest
+
+    def check(self) -> None:
+        """Refuses what cannot be trained.
+
+        Raises:
+            UsageError: nothing to train on, options that contradict each other, or a number out of its range.
+        """
+        if not self.tiles.data and not self.tiles.rendered:
+            raise UsageError("nothing to train on", "give labelled photos, or --rendered N, or both")
+        if self.tiles.catalog and not self.tiles.rendered:
+            raise UsageError("--catalog is for rendered shelves", "say how many with --rendered N")
+        if self.tiles.images and not self.tiles.catalog:
+            raise UsageError("--images belongs to --catalog", "name the catalogue's CSV with --catalog")
+        if self.tiles.tile % 32 or not 64 <= self.tiles.tile <= 1280:
+            raise UsageError(f"--tile {self.tiles.tile}", "wanted a multiple of 32 from 64 to 1280")
 
 
-def train(photos: Path | None, rendered: int, out: Path, epochs: int, device: str, seed: int) -> Path:
-    """Trains, or goes on, and returns the stripped weights file."""
-    data = prepare_tiles(photos, rendered, out, seed)
-    last = out / "run" / "weights" / "last.pt"
-    model = training_model(str(last) if last.exists() else "yolov8n.yaml")
-    if last.exists():
-        model.train(resume=True)
-    else:
-        model.train(
-            data=str(data), epochs=epochs, device=device, seed=seed, project=str(out.resolve()), name="run",
-            exist_ok=True, val=False, plots=False, workers=2, **RECIPE,
-        )  # fmt: skip
-    best = out / "detector.pt"
-    best.write_bytes(last.read_bytes())
-    return best
+def train_detector(
+    request: DetectorRequest, out: Path, machine: Machine, export: str, overwrite: bool, say: Say, bar: Bar
+) -> tuple[TrainReport, tuple[Failure, ...], list[Path]]:
+    """Trains into the folder `out`, or goes on with the same request there; report, what was left out, and files.
+
+    export: "" or a key of EXPORTS. overwrite: replace another training that the folder holds. bar: gives a progress
+    bar by its name.
+
+    Raises:
+        UsageError: the request makes no sense, or the folder holds something else.
+        RecognitionError: no photo can be used, the start cannot be loaded, or training failed.
+    """
+    request.check()
+    _require_exporter(export)
+    device = training_device(machine.device)
+    start = start_file(request.fit.start)
+    _claim(request, out, overwrite)
+    with bar("photos") as progress:
+        tiles = prepare_tiles(request.tiles, out / "tiles", say, progress)
+    say(f"{tiles.train} tiles of {tiles.photos} photos, {tiles.val} held-out tiles, on {device}")
+    last = fit(request.fit, tiles.data, out, request.tiles.tile, request.tiles.seed, machine, say)
+    save_detector(last, out / DETECTOR)
+    draw_curves(out / "run" / "results.csv", out / CURVES)
+    report = _report(request, out, tiles, start, device, bar)
+    replace_file(out / REPORT, json.dumps(report.as_dict(), indent=2).encode() + b"\n")
+    files = [out / DETECTOR, out / REPORT, out / CURVES]
+    if export:
+        files.append(export_yolo(out / DETECTOR, export, _EXPORT_SIDE, DetectSettings().max_boxes))
+    return report, tiles.left_out, files
 
 
-def main() -> None:
-    """The command line of this module."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("photos", nargs="?", type=Path)
-    parser.add_argument("--rendered", type=int, default=0, help="number of rendered shelves to add")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--epochs", type=int, default=4)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--seed", type=int, default=7)
-    options = parser.parse_args()
-    if not options.photos and not options.rendered:
-        parser.error("give a folder of photos, or --rendered N, or both")
-    out = train(options.photos, options.rendered, options.out, options.epochs, options.device, options.seed)
-    print(out)
+def _require_exporter(export: str) -> None:
+    if export and export not in EXPORTS:
+        raise UsageError(f"--export {export}", f"wanted {' or '.join(EXPORTS)}")
+    if export and find_spec(EXPORTS[export]) is None:
+        raise UsageError(f"--export {export} needs the package {EXPORTS[export]}", f"pip install {EXPORTS[export]}")
 
 
-if __name__ == "__main__":
-    main()
+def _claim(request: DetectorRequest, out: Path, overwrite: bool) -> None:
+    """Makes the folder this training's own.
+
+    Raises:
+        UsageError: it holds another training, and `overwrite` is not given, or something that is none.
+    """
+    wanted = json.dumps(asdict(request), indent=2)
+    if out.is_dir() and any(out.iterdir()):
+        if not (out / REQUEST).is_file():
+            raise UsageError(f"{out} holds something that is no training", "give an empty folder")
+        if (out / REQUEST).read_text() == wanted:
+            return
+        if not overwrite:
+            hint = "give the same command to go on with it, --overwrite to replace it, or another --out"
+            raise UsageError(f"{out} holds a training of another command", hint)
+        _clear(out)
+    with writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+    replace_file(out / REQUEST, wanted.encode())
+
+
+def _clear(out: Path) -> None:
+    """Removes what a training wrote; tiles stay for the case that the new one wants the same."""
+    with writing(out):
+        for path in (out / name for name in _OURS):
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _report(
+    request: DetectorRequest, out: Path, tiles: Tiles, start: Path | None, device: str, bar: Bar
+) -> TrainReport:
+    where = f"cuda:{device.split(',')[0]}" if device[0].isdigit() else device
+    weights: Sequence[Path] = [out / DETECTOR] if start is None else [start, out / DETECTOR]
+    figures = []
+    for path in weights:
+        with bar("measuring") as progress:
+            figures.append(measure(path, tiles.measured, where, progress))
+    first = figures[0] if start is not None else None
+    return TrainReport(
+        str(out / DETECTOR), tiles.photos, tiles.train, request.fit.epochs, len(tiles.measured), len(tiles.left_out),
+        first, figures[-1], figures[-1].ap > (first.ap if first else 0.0),
+    )  # fmt: skip

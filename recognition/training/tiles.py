@@ -1,23 +1,31 @@
 """Cuts labelled shelf photos into small training tiles in which products have a chosen size.
 
-The detector is used at one scale: `detection/tiling.py` resizes a photo until its median product measures a
-fixed number of pixels. Training sees the same scale, widened by a log-uniform jitter, so that 320-pixel tiles
-are enough and a CPU can train on them.
+The detector is used at one scale: `detection/scale.py` resizes a photo until its median product measures
+`product_px` pixels. Training sees sizes around that one, so that 320-pixel tiles are enough and a CPU can train on
+them; one tile of six shows smaller and larger products, as the looks that measure a photo do.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from recognition.detection.yolo_labels import read_yolo_labels
+from recognition.errors import SourceError
+from recognition.outputs.files import writing
+from recognition.settings import DetectSettings
 from recognition.sources.decode import read_image
+from recognition.training.detector_data import Example
+from recognition.types import Failure
+
+Progress = Callable[[int, int], None]
+_FEWEST, _MOST = 4, 24
+"""Tiles of one photo."""
 
 
 @dataclass(frozen=True)
@@ -25,15 +33,26 @@ class TileSettings:
     """How tiles are drawn.
 
     size: side of a tile, pixels. product_px: range of the median product size (square root of box area)
-    in the tile, pixels. aspect: range of random horizontal stretch. min_visible: share of a box that must lie
-    inside the tile for its visible part to be kept as a label.
+    in the tile, pixels; wide_px: the same in the share `wide` of the tiles. aspect: range of random horizontal
+    stretch. min_visible: share of a box that must lie inside the tile for its visible part to be kept as a label.
     """
 
     size: int = 320
-    product_px: tuple[float, float] = (20.0, 130.0)
+    product_px: tuple[float, float] = (24.0, 90.0)
+    wide_px: tuple[float, float] = (14.0, 180.0)
+    wide: float = 1 / 6
     aspect: tuple[float, float] = (0.75, 1.33)
     min_visible: float = 0.4
     max_zoom: float = 3.0
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What was cut. measured: photos with their boxes (n, 4), pixels; left_out: photos that cannot be read."""
+
+    tiles: int = 0
+    measured: list[tuple[Path, NDArray[np.float64]]] = field(default_factory=list)
+    left_out: list[Failure] = field(default_factory=list)
 
 
 def cut_tiles(
@@ -48,10 +67,9 @@ def cut_tiles(
         tile BGR uint8 (size, size, 3) and its boxes (m, 4) in tile pixels.
     """
     height, width = image.shape[:2]
-    sides = np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))
-    median = float(np.median(sides)) if len(sides) else 60.0
-    low, high = settings.product_px
+    median = _median_size(boxes)
     for _ in range(count):
+        low, high = settings.wide_px if rng.random() < settings.wide else settings.product_px
         zoom = min(low * (high / low) ** rng.random() / median, settings.max_zoom)
         stretch = float(np.exp(rng.uniform(np.log(settings.aspect[0]), np.log(settings.aspect[1]))))
         zoom_xy = np.array([zoom * np.sqrt(stretch), zoom / np.sqrt(stretch)])
@@ -98,32 +116,70 @@ def _degrade(tile: NDArray[np.uint8], rng: random.Random) -> NDArray[np.uint8]:
     return tile
 
 
+def _median_size(boxes: NDArray[np.float64]) -> float:
+    sides = np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))
+    return float(np.median(sides)) if len(sides) else 60.0
+
+
+def tile_count(width: int, height: int, boxes: NDArray[np.float64], size: int) -> int:
+    """Tiles to cut from a photo, 4 to 24: twice what covers it at the scale of use, or at its own if that is less."""
+    zoom = min(DetectSettings().product_px / _median_size(boxes), 1.0)
+    return round(min(max(2 * width * height * zoom**2 / size**2, _FEWEST), _MOST))
+
+
 def write_tiles(
-    photos: Iterable[tuple[Path, Path]], out: Path, per_photo: int, seed: int, settings: TileSettings | None = None
-) -> int:
-    """Writes tiles of (photo, YOLO label file) pairs as `out/images/*.jpg` and `out/labels/*.txt`; their number.
+    examples: Sequence[Example],
+    out: Path,
+    seed: int,
+    settings: TileSettings | None = None,
+    share: float = 1.0,
+    progress: Progress = lambda done, total: None,
+) -> Cut:
+    """Writes tiles of photos as `out/images/*.jpg` and `out/labels/*.txt` (YOLO); photos that cannot be read are
+    left out.
+
+    share: of the tiles that `tile_count` wants, for photos that are only looked at now and then.
 
     Raises:
-        SourceError: a photo cannot be read.
+        OutputError: a file cannot be written.
     """
     settings = settings or TileSettings()
-    (out / "images").mkdir(parents=True, exist_ok=True)
-    (out / "labels").mkdir(exist_ok=True)
+    written, measured, left_out = 0, [], []
+    with writing(out):
+        for folder in ("images", "labels"):
+            (out / folder).mkdir(parents=True, exist_ok=True)
+    for number, example in enumerate(examples):
+        progress(number, len(examples))
+        try:
+            image = read_image(example.path).image
+        except SourceError as error:
+            left_out.append(Failure(str(example.path), 0, "read", error.message, error.hint))
+            continue
+        height, width = image.shape[:2]
+        boxes = example.in_pixels(width, height)
+        measured.append((example.path, boxes))
+        rng = random.Random(f"{seed}/{example.path.name}")
+        count = max(1, round(share * tile_count(width, height, boxes, settings.size)))
+        # The number tells apart photos of the same name in different folders.
+        written += _write(cut_tiles(image, boxes, count, rng, settings), out, f"{number:06d}_{example.path.stem}", rng)
+    return Cut(written, measured, left_out)
+
+
+def _write(
+    tiles: Iterator[tuple[NDArray[np.uint8], NDArray[np.float64]]], out: Path, name: str, rng: random.Random
+) -> int:
+    """Writes tiles and labels; of five tiles without a product four are left out."""
     written = 0
-    for photo, label in photos:
-        rng = random.Random(f"{seed}/{photo.name}")
-        image = read_image(photo).image
-        boxes = read_yolo_labels(label, image.shape[1], image.shape[0])
-        for i, (tile, kept) in enumerate(cut_tiles(image, boxes, per_photo, rng, settings)):
-            if not len(kept) and rng.random() < 0.8:
-                continue
-            name = f"{photo.stem}_{i:03d}"
-            quality = rng.randint(45, 95)
-            cv2.imwrite(str(out / "images" / f"{name}.jpg"), tile, [cv2.IMWRITE_JPEG_QUALITY, quality])
-            size = settings.size
-            rows = np.hstack([(kept[:, :2] + kept[:, 2:]) / 2 / size, (kept[:, 2:] - kept[:, :2]) / size])
-            (out / "labels" / f"{name}.txt").write_text(
-                "".join("0 " + " ".join(f"{v:.5f}" for v in r) + "\n" for r in rows)
-            )
-            written += 1
+    for number, (tile, boxes) in enumerate(tiles):
+        quality = rng.randint(45, 95)
+        if not len(boxes) and rng.random() < 0.8:
+            continue
+        size = tile.shape[0]
+        rows = np.hstack([(boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]]) / size
+        jpeg = cv2.imencode(".jpg", tile, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+        with writing(out):
+            (out / "images" / f"{name}_{number:03d}.jpg").write_bytes(jpeg)
+            lines = ["0 " + " ".join(f"{value:.5f}" for value in row) for row in rows]
+            (out / "labels" / f"{name}_{number:03d}.txt").write_text("".join(f"{line}\n" for line in lines))
+        written += 1
     return written

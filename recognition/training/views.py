@@ -1,4 +1,4 @@
-"""Batches for contrastive training: each product once as in a catalogue, once as a camera sees it."""
+"""Batches for metric learning: each product once as in a catalogue, once as a camera sees it."""
 
 from __future__ import annotations
 
@@ -6,112 +6,93 @@ import random
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from recognition.skus.packshot import trim_border
+from recognition.embedding.preprocess import PreprocessSpec, to_batch
 from recognition.training.augment import Rgb, hand_view, reference_view, shelf_view
-from recognition.training.crops import StoredCrop, decode_jpeg
+from recognition.training.crops import StoredCrop
+from recognition.training.material import Product, Source
 
-CROPS, PACKS, PACKSHOTS = 44, 20, 4
-PER_PHOTO = 4
-"""Products drawn from one photo at a time: neighbours on a shelf are the hard negatives."""
 IN_HAND = 0.3
+REAL_VIEW_RATE = 0.7
+"""How often the view of a product with photos begins with one of them, and not with its reference."""
 TWIN_RATE = 0.4
 TWIN_LIKENESS = 0.88
+"""Likeness, to the encoder before training, from which two crops of a photo are facings of one product."""
 WHITE = 243
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """references, views: uint8 RGB (n, size, size, 3); crop: index of each row's crop, or -1 - index of its pack."""
+    """references, views: uint8 RGB (n, h, w, 3); row i of both shows product number rows[i], int64 (n,)."""
 
     references: NDArray[np.uint8]
     views: NDArray[np.uint8]
-    product: NDArray[np.int64]
+    rows: NDArray[np.int64]
 
 
 class Batches:
-    """Draws batch number `step`; the same step gives the same batch.
+    """Draws batch number `step`; the same step gives the same batch, in any order and from any thread.
 
-    families: pictures of packs on white, look-alikes together (one brand a family); packshots: single ones.
-    likeness: unit vectors (crops, d) of the untrained network, which find other facings of a product in its photo.
+    likeness: unit vectors (products, d) of the encoder before training, which find other facings of a product in its
+    photo; products are numbered through all sources.
     """
 
     def __init__(
-        self,
-        crops: Sequence[StoredCrop],
-        families: Sequence[Sequence[Path]],
-        packshots: Sequence[Path],
-        likeness: NDArray[np.float32],
-        seed: int,
+        self, sources: Sequence[Source], likeness: NDArray[np.float32], size: int, spec: PreprocessSpec, seed: int
     ) -> None:
-        """Reads the pack pictures once; they stay as files in memory."""
-        self._crops, self._seed = crops, seed
-        self._packs = [path.read_bytes() for family in (*families, packshots) for path in family]
-        sizes = np.cumsum([0, *map(len, families), len(packshots)])
-        groups = [range(a, b) for a, b in pairwise(sizes.tolist())]
-        self._families, self._packshots = groups[:-1], groups[-1]
-        self._by_photo: dict[int, list[int]] = defaultdict(list)
-        for row, crop in enumerate(crops):
-            self._by_photo[crop.photo].append(row)
-        self._twins = _twins(self._by_photo, likeness)
+        """size: pairs in a batch, divided among the sources; spec: how pictures are fitted into the input."""
+        self._spec, self._seed = spec, seed
+        self._products = [product for source in sources for product in source.products]
+        shares = np.array([source.share for source in sources], float)
+        self._counts = np.maximum(1, np.round(size * shares / shares.sum())).astype(int).tolist()
+        self._pools = []
+        first = 0
+        for source in sources:
+            self._pools.append(_Pool(source, first))
+            first += len(source.products)
+        self._twins = _twins(self._products, likeness)
 
-    def draw(self, step: int, size: int) -> Batch:
-        """The batch of a step, pictures of `size` x `size`."""
+    def draw(self, step: int) -> Batch:
+        """The batch of a step; each product stands in it once."""
         rng = random.Random(f"{self._seed}/{step}")
-        crops = CROPS if self._families else CROPS + PACKS
-        rows = [self._crop_pair(row, size, rng) for row in self._neighbours(crops, rng)]
-        packs = [i for _ in range(3) for i in self._some_of_a_family(rng)] if self._families else []
-        packs += rng.sample(self._packshots, min(PACKSHOTS, len(self._packshots)))
-        rows += [self._pack_pair(pack, size, rng) for pack in dict.fromkeys(packs)]
-        references, views, products = zip(*rows, strict=True)
-        return Batch(np.stack(references), np.stack(views), np.array(products, np.int64))
+        rows = [row for pool, n in zip(self._pools, self._counts, strict=True) for row in pool.draw(n, rng)]
+        pairs = [self._pair(row, rng) for row in rows]
+        references, views = ([pair[side] for pair in pairs] for side in (0, 1))
+        return Batch(to_batch(references, self._spec), to_batch(views, self._spec), np.array(rows, np.int64))
 
-    def _neighbours(self, count: int, rng: random.Random) -> list[int]:
-        rows: list[int] = []
-        while len(rows) < count:
-            same = self._by_photo[self._crops[rng.randrange(len(self._crops))].photo]
-            rows += rng.sample(same, min(PER_PHOTO, len(same)))
-        return list(dict.fromkeys(rows))
-
-    def _some_of_a_family(self, rng: random.Random) -> list[int]:
-        family = self._families[rng.randrange(len(self._families))]
-        return rng.sample(family, min(PACKS // 3 + 1, len(family)))
-
-    def _crop_pair(self, row: int, size: int, rng: random.Random) -> tuple[Rgb, Rgb, int]:
-        crop = other = self._crops[row]
+    def _pair(self, row: int, rng: random.Random) -> tuple[Rgb, Rgb]:
+        reference, other = two_pictures(self._products[row], rng)
         if row in self._twins and rng.random() < TWIN_RATE:
-            other = self._crops[rng.choice(self._twins[row])]
-        reference = reference_view(crop.image(), crop.box, size, rng)
-        return reference, self._seen(other.image(), other.box, size, rng), row
-
-    def _pack_pair(self, pack: int, size: int, rng: random.Random) -> tuple[Rgb, Rgb, int]:
-        image = trim_border(decode_jpeg(self._packs[pack]))
-        box = np.array([0, 0, image.shape[1], image.shape[0]], np.float32)
-        on_shelf = _before(image, self._background(rng))
-        return reference_view(image, box, size, rng), self._seen(on_shelf, box, size, rng), -1 - pack
-
-    def _seen(self, image: Rgb, box: NDArray[np.float32], size: int, rng: random.Random) -> Rgb:
-        if rng.random() < IN_HAND:
-            return hand_view(image, box, self._background(rng), size, rng)
-        return shelf_view(image, box, size, rng)
-
-    def _background(self, rng: random.Random) -> Rgb:
-        return self._crops[rng.randrange(len(self._crops))].image()
+            other = self._products[rng.choice(self._twins[row])].first
+        background = self._products[rng.randrange(len(self._products))].first
+        return two_views(reference, other, background, self._spec.size[0], rng)
 
 
-def _twins(by_photo: dict[int, list[int]], likeness: NDArray[np.float32]) -> dict[int, list[int]]:
-    twins = {}
-    for rows in by_photo.values():
-        same = likeness[rows] @ likeness[rows].T > TWIN_LIKENESS
-        np.fill_diagonal(same, False)
-        twins.update({row: [rows[j] for j in np.flatnonzero(same[i])] for i, row in enumerate(rows) if same[i].any()})
-    return twins
+def two_pictures(product: Product, rng: random.Random) -> tuple[StoredCrop, StoredCrop]:
+    """A picture that serves as reference, and one that a camera's view is made of: a photo if there is one."""
+    reference = rng.choice(product.clean or product.seen)
+    real = [crop for crop in product.seen if crop is not reference]
+    return reference, rng.choice(real) if real and rng.random() < REAL_VIEW_RATE else reference
+
+
+def two_views(
+    reference: StoredCrop, other: StoredCrop, background: StoredCrop, size: int, rng: random.Random
+) -> tuple[Rgb, Rgb]:
+    """A product as in a catalogue, and as a camera sees it: two RGB pictures of any size.
+
+    background: shows behind packs on white and behind packs in the hand; size: of the latter's pictures, pixels.
+    """
+    clean = reference_view(reference.image(), reference.box, rng)
+    behind, image = background.image(), other.image()
+    if not other.box[:2].any() and (other.box[2:] == image.shape[1::-1]).all():  # nothing but the product
+        image = _before(image, behind)
+    if rng.random() < IN_HAND:
+        return clean, hand_view(image, other.box, behind, size, rng)
+    return clean, shelf_view(image, other.box, rng)
 
 
 def _before(image: Rgb, background: Rgb) -> Rgb:
@@ -122,3 +103,37 @@ def _before(image: Rgb, background: Rgb) -> Rgb:
     cv2.floodFill(padded, None, (0, 0), 2)
     outside = padded[1:-1, 1:-1] == 2
     return np.where(outside[..., None], cv2.resize(background, (width, height)), image)
+
+
+class _Pool:
+    """The products of a source by group. Products of one group, which are the hard negatives, are drawn together."""
+
+    def __init__(self, source: Source, first: int) -> None:
+        self._at_once = source.at_once
+        groups: dict[str, list[int]] = defaultdict(list)
+        for row, product in enumerate(source.products, first):
+            groups[product.group].append(row)
+        self._group = [groups[product.group] for product in source.products]
+
+    def draw(self, count: int, rng: random.Random) -> list[int]:
+        """At most `count` products, each once; a group comes up as often as its size asks for."""
+        rows: dict[int, None] = {}
+        for _ in range(count):
+            group = self._group[rng.randrange(len(self._group))]
+            rows.update(dict.fromkeys(rng.sample(group, min(self._at_once, len(group)))))
+            if len(rows) >= count:
+                break
+        return list(rows)[:count]
+
+
+def _twins(products: Sequence[Product], likeness: NDArray[np.float32]) -> dict[int, list[int]]:
+    photos: dict[str, list[int]] = defaultdict(list)
+    for row, product in enumerate(products):
+        if not product.named:
+            photos[product.group].append(row)
+    twins = {}
+    for rows in photos.values():
+        same = likeness[rows] @ likeness[rows].T > TWIN_LIKENESS
+        np.fill_diagonal(same, False)
+        twins.update({row: [rows[j] for j in np.flatnonzero(same[i])] for i, row in enumerate(rows) if same[i].any()})
+    return twins

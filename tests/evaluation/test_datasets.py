@@ -148,3 +148,71 @@ def test_one_shot_data_without_a_question_is_wrong_usage(tmp_path: Path, files: 
         (tmp_path / name).write_text(content)
     with pytest.raises(UsageError):
         read_one_shot(tmp_path)
+
+
+SKU110K = """b.jpg,10,20,30,40,object,200,100
+a.jpg,-5,-3,30,40,object,200,100
+b.jpg,150,50,230,120,object,200,100
+b.jpg,201,10,220,20,object,200,100
+"""
+
+
+@pytest.mark.parametrize("folder", [".", "annotations"])
+def test_sku110k_as_it_is_published(tmp_path: Path, folder: str) -> None:
+    (tmp_path / folder).mkdir(exist_ok=True)
+    (tmp_path / folder / "annotations_test.csv").write_text(SKU110K)
+    (tmp_path / folder / "annotations_train.csv").write_text("c.jpg,1,2,3,4,object,200,100\n")
+    a, b = read_labelled(tmp_path)
+    assert (a.path, b.path) == (tmp_path / "images/a.jpg", tmp_path / "images/b.jpg")
+    assert a.boxes.tolist() == [[0, 0, 30, 40]], "boxes are cut to the picture"
+    assert b.boxes.tolist() == [[10, 20, 30, 40], [150, 50, 200, 100]], "one lies outside and is left out"
+    assert b.boxes.dtype == np.float32
+    assert b.skus == ("", "")
+    (train,) = read_labelled(tmp_path / folder / "annotations_train.csv")
+    assert train.path == tmp_path / "images/c.jpg"
+
+
+@pytest.mark.parametrize("content", ["", "a.jpg,1,2,3,4,object,200\n", "a.jpg,1,2,3,wide,object,200,100\n", "a.jpg\n"])
+def test_sku110k_tables_that_cannot_be_read(tmp_path: Path, content: str) -> None:
+    (tmp_path / "annotations_val.csv").write_text(content)
+    with pytest.raises(UsageError, match=r"no labelled photos|labels cannot be read"):
+        read_labelled(tmp_path)
+
+
+def test_a_broken_picture_does_not_stop_the_reader(tmp_path: Path) -> None:
+    yolo(tmp_path)
+    (tmp_path / "images/b.jpg").write_bytes(b"no picture")
+    assert [photo.path.name for photo in read_labelled(tmp_path)] == ["a.jpg", "b.jpg"]
+
+
+CLASSES = """Class Name (str),Class ID (int),Coarse Class Name (str),Coarse Class ID (int),Iconic Image Path (str)
+Lemon,0,Lemon,0,/iconic/Fruit/Lemon.jpg
+Oat-Milk,1,Oat-Milk,1,/iconic/Packages/Oat-Milk.jpg
+"""
+
+
+def test_grocery_store_as_it_is_published(tmp_path: Path) -> None:
+    (tmp_path / "classes.csv").write_text(CLASSES)
+    (tmp_path / "test.txt").write_text(
+        "test/Fruit/Lemon/Lemon_001.jpg, 0, 0\ntest/Packages/Oat-Milk/Oat-Milk_001.jpg, 1, 1\n\n"
+    )
+    (tmp_path / "train.txt").write_text("train/Packages/Oat-Milk/Oat-Milk_009.jpg, 1, 1\n")
+    references, queries = read_one_shot(tmp_path)
+    assert [(r.sku, r.path) for r in references] == [
+        ("Lemon", tmp_path / "iconic/Fruit/Lemon.jpg"),
+        ("Oat-Milk", tmp_path / "iconic/Packages/Oat-Milk.jpg"),
+    ]
+    assert [(q.sku, q.path, q.box) for q in queries] == [
+        ("Oat-Milk", tmp_path / "test/Packages/Oat-Milk/Oat-Milk_001.jpg", None)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("classes", "test"),
+    [("", ""), (CLASSES, ""), ("a,b\n1,2\n", ""), (CLASSES, "test/Packages/x.jpg, 7, 1\n"), (CLASSES, "test/x.jpg\n")],
+)
+def test_grocery_store_tables_that_cannot_be_read(tmp_path: Path, classes: str, test: str) -> None:
+    (tmp_path / "classes.csv").write_text(classes)
+    (tmp_path / "test.txt").write_text(test)
+    with pytest.raises(UsageError):
+        read_one_shot(tmp_path)

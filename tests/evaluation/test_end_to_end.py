@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from recognition.errors import SourceError, UsageError
-from recognition.evaluation.datasets import LabelledPhoto
 from recognition.evaluation.end_to_end import evaluate_run
+from recognition.evaluation.labelled import LabelledPhoto
 from recognition.outputs.tables import PHOTO_COLUMNS, PRODUCT_COLUMNS, ProductRow, encode
 
 PLACES = [(0.0, 0.0, 10.0, 20.0), (20.0, 0.0, 30.0, 20.0), (40.0, 0.0, 50.0, 20.0)]

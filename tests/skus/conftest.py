@@ -36,9 +36,24 @@ class TinyEncoder:
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
+class OtherEncoder(TinyEncoder):
+    """Another encoder of as many numbers, whose vectors have nothing to do with those of the first."""
+
+    name = "other"
+    fingerprint = "0" * 32
+
+    def encode(self, crops: Sequence[np.ndarray]) -> np.ndarray:
+        return super().encode(crops)[:, ::-1].copy()
+
+
 @pytest.fixture
 def encoder() -> TinyEncoder:
     return TinyEncoder()
+
+
+@pytest.fixture
+def other_encoder() -> OtherEncoder:
+    return OtherEncoder()
 
 
 @pytest.fixture

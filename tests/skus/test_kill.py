@@ -1,101 +1,189 @@
-"""A build that really runs in another process is killed at random moments."""
+"""Commands that really run in another process are killed at random moments, checked, run again, and compared."""
 
 from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image as Pictures
 
 from recognition.errors import DatabaseMissingError
+from recognition.skus.database import SkuDatabase
+from recognition.skus.listing import Listing
+
+BASE, MORE = 40, 20
+SECONDS = {"build": 0.3, "add": 0.15, "compact": 0.05, "remove": 0.05, "rewrite": 0.08, "migrate": 0.3}
+"""The commands in the order of a day, and within what time each is killed."""
+
+# The libraries are loaded once; each line on stdin forks a child that runs one command.
+NURSERY = """
+import importlib.util, os, sys, traceback
+from pathlib import Path
+from recognition.skus import faiss_index, index_choice
 from recognition.skus.build import build_database
 from recognition.skus.catalog import read_catalog
-from recognition.skus.database import SkuDatabase
-
-ROWS = 60
-ROUNDS = 24
-
-# The libraries are loaded once; each line on stdin forks a child that builds, then publishes index after index.
-NURSERY = """
-import importlib.util, os, sys
-from pathlib import Path
-from recognition.skus import faiss_index, writer
-from recognition.skus.build import build_database, load_packshot
-from recognition.skus.catalog import read_catalog
+from recognition.skus.compact import compact
+from recognition.skus.migrate import Pictures, migrate_database
+from recognition.skus.pictures import load_packshot
+from recognition.skus.removal import remove_skus
 
 spec = importlib.util.spec_from_file_location("fakes", sys.argv[1])
 fakes = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(fakes)
-encoder, folder = fakes.TinyEncoder(), Path(sys.argv[3])
-writer.EXACT_BELOW, faiss_index.cells_for = 10, lambda rows: 2
-catalog = read_catalog(Path(sys.argv[2]), None)
-load_packshot(catalog.rows[0].image)
+images = Path(sys.argv[2])
+db = images / "db"
+index_choice.EXACT_BELOW, index_choice.cells_for = 10, lambda rows: 2
+names = {name: (images / f"{name}.csv").read_text().split() for name in ("base", "more")}
+load_packshot(images / "0.png")
+
+def said(count):
+    print(count, flush=True)
+
+def build(name, keep):
+    catalog = read_catalog(images / f"{name}.csv", None)
+    build_database(catalog, db, fakes.TinyEncoder(), batch=3, keep=keep, on_commit=said)
+
+def migrate():
+    report = migrate_database(db, fakes.OtherEncoder(), Pictures(images), batch=3, on_commit=said)
+    print("embedded", report.embedded, flush=True)
+
+commands = {
+    "build": lambda: build("base", False),
+    "add": lambda: build("more", True),
+    "compact": lambda: compact(db),
+    "remove": lambda: remove_skus(db, [line.split(",")[0] for line in names["more"][1:]], said),
+    "rewrite": lambda: compact(db, rewrite=True),
+    "migrate": migrate,
+}
 for line in sys.stdin:
     child = os.fork()
     if not child:
         print(os.getpid(), flush=True)
-        build_database(catalog, folder, encoder, batch=3, on_commit=lambda count: print(count, flush=True))
-        while True:
-            with writer.DatabaseWriter(folder, encoder.name, encoder.dim, encoder.fingerprint) as again:
-                again.build_index()
-                print(again.count(), flush=True)
+        try:
+            commands[line.strip()]()
+            print("done", flush=True)
+        except BaseException:
+            traceback.print_exc()
+        os._exit(0)
     os.waitpid(child, 0)
     print("over", flush=True)
 """
 
 
+@dataclass
+class Nursery:
+    """The process that forks the commands. finished, embedded: of the latest one, when it was not killed."""
+
+    process: subprocess.Popen[str]
+    said: list[str] = field(default_factory=list)
+
+    def run(self, command: str, kill_after: float | None = None) -> int:
+        """Runs a command, killed after some seconds; the last number that it acknowledged."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.write(f"{command}\n")
+        child = int(self.process.stdout.readline())
+        if kill_after is not None:
+            time.sleep(kill_after)
+            os.kill(child, signal.SIGKILL)
+        self.said = list(iter(self.process.stdout.readline, "over\n"))
+        return max((int(line) for line in self.said if line.strip().isdigit()), default=0)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the latest command came to its end."""
+        return "done\n" in self.said
+
+
 @pytest.fixture
-def nursery(tmp_path: Path, picture: Callable[..., Path]) -> Iterator[subprocess.Popen[str]]:
-    rows = [f"S{n},{picture(tmp_path / f'{n}.png', n).name}\n" for n in range(ROWS)]
-    (tmp_path / "catalog.csv").write_text("sku,image\n" + "".join(rows))
-    fakes = Path(__file__).with_name("conftest.py")
-    command = [sys.executable, "-c", NURSERY, str(fakes), str(tmp_path / "catalog.csv"), str(tmp_path / "db")]
+def nursery(tmp_path: Path, picture: Callable[..., Path]) -> Iterator[Nursery]:
+    for name, numbers in (("base", range(BASE)), ("more", range(BASE, BASE + MORE))):
+        rows = [f"S{n},{picture(tmp_path / f'{n}.png', n).name}\n" for n in numbers]
+        (tmp_path / f"{name}.csv").write_text("sku,image\n" + "".join(rows))
+    command = [sys.executable, "-c", NURSERY, str(Path(__file__).with_name("conftest.py")), str(tmp_path)]
     paths = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(command, env=paths, text=True, bufsize=1, **pipes) as process:
-        yield process
+    with subprocess.Popen(
+        command, env=paths, text=True, bufsize=1, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        yield Nursery(process)
         process.kill()
 
 
-def run_and_kill(nursery: subprocess.Popen[str], steps: int, seconds: float) -> int:
-    """Kills a build some time after some commits; returns the last number of references that it acknowledged."""
-    assert nursery.stdin is not None and nursery.stdout is not None
-    nursery.stdin.write("go\n")
-    child = int(nursery.stdout.readline())
-    acknowledged = max([int(nursery.stdout.readline()) for _ in range(steps)], default=0)
-    time.sleep(seconds)
-    os.kill(child, signal.SIGKILL)
-    while (line := nursery.stdout.readline()) != "over\n":
-        acknowledged = int(line)
-    return acknowledged
+Content = dict[str, bytes]
+"""SKU to its vector: each has one reference here."""
 
 
-def test_what_was_acknowledged_survives_every_kill(
-    tmp_path: Path, nursery: subprocess.Popen[str], encoder: object
-) -> None:
-    folder, dice, counts, generations = tmp_path / "db", random.Random(), [0], [0]
-    for _ in range(ROUNDS):
-        acknowledged = run_and_kill(nursery, dice.randrange(5), dice.uniform(0, 0.03))
-        try:
-            with SkuDatabase.open(folder) as database:
-                database.verify()
-                counts.append(database.count())
-                generations.append(database.info().generation)
-        except DatabaseMissingError:
-            counts.append(0)
-        assert counts[-1] >= max(acknowledged, counts[-2])
-    assert any(0 < count < ROWS for count in counts), "no kill came in the middle of the build"
-    catalog = read_catalog(tmp_path / "catalog.csv", None)
-    report = build_database(catalog, folder, encoder)
-    assert (report.added, report.unchanged, report.embedded) == (ROWS - counts[-1], counts[-1], ROWS - counts[-1])
-    with SkuDatabase.open(folder) as database:
-        database.verify()
-        assert database.info().skus == database.count() == ROWS
-        assert (folder / "vectors-1.f16").stat().st_size == ROWS * encoder.dim * 2
-    assert max(generations) > 2, "no kill came after indexes had been published"
+def content(folder: Path) -> tuple[str, Content]:
+    """The encoder's name and everything that a database holds, held against its check sums."""
+    try:
+        with SkuDatabase.open(folder) as database, Listing(folder) as listing:
+            database.verify()
+            found = {one.sku.sku: listing.vectors[one.row].tobytes() for one in listing.references()}
+            assert len(found) == database.count()
+            queries = database.vectors(database.live_rows())
+            assert (database.search(queries, 1).scores > 0.99).all()
+            return database.info().encoder, found
+    except DatabaseMissingError:
+        return "tiny", {}
+
+
+def day(nursery: Nursery, folder: Path, truth: dict[str, Content], dice: random.Random) -> int:
+    """Every command is killed once, then run to its end; how many were killed before they had finished."""
+    shutil.rmtree(folder, ignore_errors=True)
+    base, everything = ([f"S{n}" for n in range(top)] for top in (BASE, BASE + MORE))
+    goal = {"build": base, "add": everything, "compact": everything, "remove": base, "rewrite": base, "migrate": base}
+    former: list[str] = []
+    unfinished = 0
+    for command, seconds in SECONDS.items():
+        acknowledged = nursery.run(command, dice.uniform(0, seconds))
+        unfinished += not nursery.finished
+        encoder, found = content(folder)
+        assert found == {sku: truth[encoder][sku] for sku in found}, command
+        assert encoder == "tiny" or command == "migrate"
+        if command in ("build", "add"):
+            assert set(former) <= set(found) <= set(goal[command]) and len(found) >= acknowledged, command
+        else:
+            assert sorted(found) in (sorted(former), sorted(goal[command])), command
+        if command == "remove" and acknowledged:
+            assert sorted(found) == sorted(base)
+        nursery.run(command)
+        assert nursery.finished, f"{command} could not be finished"
+        if command == "migrate":
+            embedded = next(int(line.split()[1]) for line in nursery.said if line.startswith("embedded"))
+            assert embedded <= BASE - acknowledged, "what was acknowledged was embedded again"
+        encoder, found = content(folder)
+        assert encoder == ("other" if command == "migrate" else "tiny")
+        assert found == {sku: truth[encoder][sku] for sku in goal[command]}, command
+        former = goal[command]
+    assert len(list(folder.glob("vectors-*"))) == len(list(folder.glob("index-*"))) == 1
+    return unfinished
+
+
+@pytest.fixture
+def truth(tmp_path: Path, encoder: object, other_encoder: object, nursery: Nursery) -> dict[str, Content]:
+    """What an uninterrupted run of either encoder makes of the pictures."""
+    pictures = {f"S{n}": np.array(Pictures.open(tmp_path / f"{n}.png")) for n in range(BASE + MORE)}
+    return {
+        made.name: {sku: made.encode([image])[0].astype("<f2").tobytes() for sku, image in pictures.items()}
+        for made in (encoder, other_encoder)
+    }
+
+
+def test_what_was_acknowledged_survives_every_kill(tmp_path: Path, nursery: Nursery, truth: dict[str, Content]) -> None:
+    assert day(nursery, tmp_path / "db", truth, random.Random()), "every command had ended before it was killed"
+
+
+@pytest.mark.slow
+def test_a_hundred_kills(tmp_path: Path, nursery: Nursery, truth: dict[str, Content]) -> None:
+    dice = random.Random()
+    unfinished = [day(nursery, tmp_path / "db", truth, dice) for _ in range(17)]
+    assert sum(unfinished) > 30, "most commands had ended before they were killed"

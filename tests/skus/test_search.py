@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recognition.skus import exact
-from recognition.skus import writer as writer_module
+from recognition.skus import exact, index_choice
 from recognition.skus.database import SkuDatabase
 from recognition.skus.exact import Scan
 from recognition.skus.records import ReferenceRecord
@@ -26,7 +25,7 @@ def test_a_scan_gives_what_sorting_everything_gives(
     vectors, queries = unit(80).astype(np.float16), unit(6, seed=1)
     chosen = np.random.default_rng(2).permutation(80)[:rows].astype(np.int64)
     scores, found = Scan(vectors, chosen).top(queries, count)
-    monkeypatch.setattr(exact, "CACHED_ROWS", 0)
+    monkeypatch.setattr(exact, "CACHED_BYTES", 0)
     monkeypatch.setattr(exact, "CHUNK_ROWS", 16)
     chunked = Scan(vectors, chosen).top(queries, count)
     truth = queries @ vectors[chosen].astype(np.float32).T
@@ -77,7 +76,8 @@ def test_index_and_exact_search_agree_at_thirty_thousand(tmp_path: Path, open_wr
         info = database.info()
         assert (info.index, info.indexed, info.references) == ("ivf-sq8", 29_000, 29_950) and info.recall >= 0.99
         fast = database.search(queries, 5)
-        slow = database.search(queries, 5, where={})
+        database.search_with(nprobe=10_000)
+        slow = database.search(queries, 5)
         assert (fast.skus[:, 0] == slow.skus[:, 0]).mean() >= 0.97
         shared = (fast.rows[:, :, None] == slow.rows[:, None, :]).any(axis=2)
         assert shared.mean() >= 0.8, "vectors without any structure are the hardest case"
@@ -90,7 +90,7 @@ def test_index_and_exact_search_agree_at_thirty_thousand(tmp_path: Path, open_wr
 def test_random_changes_agree_with_a_plain_model(
     tmp_path: Path, open_writer: Writer, unit: Unit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer_module, "EXACT_BELOW", 60)
+    monkeypatch.setattr(index_choice, "EXACT_BELOW", 60)
     rng = np.random.default_rng(3)
     model: dict[tuple[str, str], np.ndarray] = {}
     with open_writer() as writer, SkuDatabase.open(tmp_path / "db") as database:
@@ -124,7 +124,8 @@ def compare(database: SkuDatabase, model: dict[tuple[str, str], np.ndarray], que
     """The exact answers of the database are those of the model."""
     assert database.count() == len(model)
     assert database.info().skus == len({sku for sku, _ in model})
-    found = database.search(queries, 4, where={})
+    database.search_with(nprobe=10_000)
+    found = database.search(queries, 4)
     for query, scores, skus in zip(queries, found.scores, found.skus, strict=True):
         best: dict[str, float] = {}
         for (sku, _), vector in model.items():

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from recognition.errors import DatabaseDamagedError, DatabaseError, DatabaseLockedError
-from recognition.skus import faiss_index
+from recognition.skus import generations, index_choice, snapshot
 from recognition.skus import writer as writer_module
 from recognition.skus.database import SkuDatabase
 from recognition.skus.records import ReferenceRecord
@@ -133,7 +133,7 @@ def test_a_failure_in_the_middle_leaves_the_old_state(
     with open_writer() as writer:
         writer.upsert_references(records("A"), unit(1))
         with monkeypatch.context() as patched:
-            patched.setattr(writer_module, "append_vectors", lambda *_: (_ for _ in ()).throw(OSError(28, "disk full")))
+            patched.setattr(writer_module, "append_blocks", lambda *_: (_ for _ in ()).throw(OSError(28, "disk full")))
             with pytest.raises(DatabaseError, match="disk full"):
                 writer.upsert_references(records("A", "B"), unit(2))
         assert writer.known_references() == {("A", "hash0"): ""}
@@ -150,8 +150,8 @@ def test_files_of_no_generation_are_deleted_at_the_next_write(tmp_path: Path, op
 @pytest.fixture
 def small_index(monkeypatch: pytest.MonkeyPatch) -> None:
     """An index pays from 200 references on."""
-    monkeypatch.setattr(writer_module, "EXACT_BELOW", 200)
-    monkeypatch.setattr(faiss_index, "cells_for", lambda rows: 4)
+    monkeypatch.setattr(index_choice, "EXACT_BELOW", 200)
+    monkeypatch.setattr(index_choice, "cells_for", lambda rows: 4)
 
 
 @pytest.mark.usefixtures("small_index")
@@ -180,9 +180,11 @@ def test_an_index_is_published_and_replaced(tmp_path: Path, open_writer: Writer,
 
 @pytest.mark.usefixtures("small_index")
 def test_a_broken_index_is_found_and_made_anew(
-    tmp_path: Path, open_writer: Writer, records: Records, unit: Unit
+    tmp_path: Path, open_writer: Writer, records: Records, unit: Unit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "db"
+    for module in (generations, snapshot):
+        monkeypatch.setattr(module, "HEAD_BYTES", 100)
     with open_writer() as writer:
         writer.upsert_references(records(*(f"S{n}" for n in range(250))), unit(250))
         writer.build_index()
@@ -191,7 +193,7 @@ def test_a_broken_index_is_found_and_made_anew(
     path.write_bytes(good[:-100] + bytes([good[-100] ^ 1]) + good[-99:])
     with SkuDatabase.open(folder) as database, pytest.raises(DatabaseDamagedError, match=r"index-2\.faiss"):
         database.verify()
-    for harm in (lambda: path.write_bytes(b"IwSq"), path.unlink):
+    for harm in (lambda: path.write_bytes(bytes([good[0] ^ 1]) + good[1:]), lambda: path.write_bytes(b""), path.unlink):
         harm()
         with pytest.raises(DatabaseDamagedError, match=r"index-2\.faiss") as told:
             SkuDatabase.open(folder)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from recognition.detection.yolo_labels import read_yolo_labels
-from recognition.errors import SourceError
-from recognition.training.detector import HELD_OUT, labelled_photos, prepare_tiles
-from recognition.training.tiles import TileSettings, cut_tiles, write_tiles
+from recognition.errors import OutputError
+from recognition.training.detector_data import Example
+from recognition.training.tiles import TileSettings, cut_tiles, tile_count, write_tiles
 
 WHITE = (255, 255, 255)
 
@@ -82,7 +82,7 @@ def test_boxes_stay_on_their_products() -> None:
 
 def test_products_get_the_sizes_asked_for() -> None:
     sizes = []
-    for _, boxes in cut(5, 60, TileSettings(product_px=(30, 60))):
+    for _, boxes in cut(5, 60, TileSettings(product_px=(30, 60), wide=0)):
         whole = boxes[(boxes > 1).all(axis=1) & (boxes < 319).all(axis=1)]
         sizes += np.sqrt(np.prod(whole[:, 2:] - whole[:, :2], axis=1)).tolist()
     assert 28 < min(sizes) < 36
@@ -95,57 +95,92 @@ def test_a_photo_without_products_gives_tiles_without_boxes() -> None:
     assert [len(boxes) for _, boxes in tiles] == [0, 0, 0]
 
 
-def write_photo(folder: Path, name: str) -> tuple[Path, Path]:
-    (folder / "photos").mkdir(parents=True, exist_ok=True)
-    (folder / "labels").mkdir(exist_ok=True)
+def median_sizes(settings: TileSettings, count: int = 240) -> np.ndarray:
+    """Median size of the whole products in each of many tiles, pixels; products that are cut are left out."""
+    sizes = []
+    for _, boxes in cut(6, count, settings):
+        whole = boxes[(boxes > 1).all(axis=1) & (boxes < settings.size - 1).all(axis=1)]
+        if len(whole):
+            sizes.append(float(np.median(np.sqrt(np.prod(whole[:, 2:] - whole[:, :2], axis=1)))))
+    return np.array(sizes)
+
+
+def test_most_tiles_are_near_the_scale_of_use_and_some_are_not() -> None:
+    sizes = median_sizes(TileSettings(size=640))
+    near = ((sizes >= 23) & (sizes <= 91)).mean()
+    assert 0.8 < near < 0.97, "one tile of six is drawn from the wide range, part of which is near too"
+    assert sizes.min() < 23 and sizes.max() > 91
+    assert 40 < np.median(sizes) < 55
+    assert (median_sizes(TileSettings(size=640, wide=0), 60) < 91).all()
+
+
+def grid(side: float) -> np.ndarray:
+    return np.array([[0, 0, side, side]] * 9)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "side", "size", "wanted"),
+    [
+        (640, 480, 0, 320, 4),  # no products: a guess, and never fewer than 4
+        (640, 640, 22, 320, 8),  # its own pixels count: nothing is seen by enlarging
+        (1280, 1280, 44, 320, 24),  # 32, but never more than 24
+        (1280, 1280, 88, 320, 8),  # large products: half the scale, a quarter of the tiles
+        (1280, 1280, 88, 640, 4),
+    ],
+)
+def test_a_photo_gets_as_many_tiles_as_it_has_to_show(
+    width: int, height: int, side: float, size: int, wanted: int
+) -> None:
+    assert tile_count(width, height, grid(side) if side else np.zeros((0, 4)), size) == wanted
+
+
+def write_photo(folder: Path, name: str) -> Example:
+    folder.mkdir(parents=True, exist_ok=True)
     image, boxes = shelf()
-    photo, label = folder / "photos" / f"{name}.jpg", folder / "labels" / f"{name}.txt"
-    cv2.imwrite(str(photo), image)
-    rows = np.hstack([(boxes[:, :2] + boxes[:, 2:]) / 2 / (800, 600), (boxes[:, 2:] - boxes[:, :2]) / (800, 600)])
-    label.write_text("".join(f"0 {x:.6f} {y:.6f} {w:.6f} {h:.6f}\n" for x, y, w, h in rows))
-    return photo, label
+    cv2.imwrite(str(folder / name), image)
+    return Example(folder / name, boxes)
 
 
 def test_written_tiles_can_be_read_back_and_do_not_depend_on_other_photos(tmp_path: Path) -> None:
-    pairs = [write_photo(tmp_path, "a"), write_photo(tmp_path, "b")]
-    count = write_tiles(pairs, tmp_path / "out", 3, seed=1)
+    photos = [write_photo(tmp_path, "a.jpg"), write_photo(tmp_path, "b.jpg")]
+    cut = write_tiles(photos, tmp_path / "out", seed=1)
     pictures = sorted((tmp_path / "out/images").iterdir())
-    assert len(pictures) == count == 6
+    assert len(pictures) == cut.tiles == 8
     for picture in pictures:
         boxes = read_yolo_labels(tmp_path / f"out/labels/{picture.stem}.txt", 320, 320)
         tile = cv2.imread(str(picture))
         assert tile.shape == (320, 320, 3)
         for x, y in (boxes[:, :2] + boxes[:, 2:]) / 2:
             assert tile[min(int(y), 319), min(int(x), 319)].mean() > 150
-    write_tiles(pairs[1:], tmp_path / "alone", 3, seed=1)
-    for picture in (tmp_path / "alone/images").iterdir():
-        assert picture.read_bytes() == (tmp_path / "out/images" / picture.name).read_bytes()
+    write_tiles(photos[1:], tmp_path / "alone", seed=1)
+    alone = [path.read_bytes() for path in sorted((tmp_path / "alone/images").iterdir())]
+    assert alone == [path.read_bytes() for path in pictures if "_b_" in path.name]
 
 
-def test_no_photos_and_broken_photos(tmp_path: Path) -> None:
-    assert write_tiles([], tmp_path / "out", 3, seed=1) == 0
+def test_photos_of_the_same_name_do_not_replace_each_other(tmp_path: Path) -> None:
+    photos = [write_photo(tmp_path / folder, "a.jpg") for folder in ("one", "two")]
+    cut = write_tiles(photos, tmp_path / "out", seed=1)
+    assert cut.tiles == len(list((tmp_path / "out/images").iterdir()))
+    assert [path for path, _ in cut.measured] == [photo.path for photo in photos]
+
+
+def test_no_photos_broken_photos_and_fewer_tiles_for_looking(tmp_path: Path) -> None:
+    assert write_tiles([], tmp_path / "out", seed=1).tiles == 0
     (tmp_path / "x.jpg").write_bytes(b"no picture")
-    with pytest.raises(SourceError, match=r"x\.jpg"):
-        write_tiles([(tmp_path / "x.jpg", tmp_path / "x.txt")], tmp_path / "out", 3, seed=1)
+    good = write_photo(tmp_path, "a.jpg")
+    cut = write_tiles([Example(tmp_path / "x.jpg", np.zeros((0, 4))), good], tmp_path / "some", seed=1, share=0.25)
+    assert [failure.source for failure in cut.left_out] == [str(tmp_path / "x.jpg")]
+    assert 1 <= cut.tiles < 5
+    ((path, boxes),) = cut.measured
+    assert path == good.path and len(boxes) == len(good.boxes)
 
 
-def test_photos_are_paired_with_their_labels(tmp_path: Path) -> None:
-    wanted = [write_photo(tmp_path, name) for name in ("a", "b")]
-    assert labelled_photos(tmp_path) == wanted
+def test_fractions_become_pixels_inside_the_photo() -> None:
+    boxes = Example(Path("a.jpg"), np.array([[0.5, 0.5, 1.2, 1], [1, 1, 1.5, 1.5]]), fractions=True)
+    np.testing.assert_allclose(boxes.in_pixels(200, 100), [[100, 50, 200, 100]])
 
 
-def test_held_out_photos_are_never_trained_on_and_tiles_are_cut_once(tmp_path: Path) -> None:
-    for number in range(7):
-        write_photo(tmp_path, f"{number}")
-    held_out = [photo.stem for photo, _ in labelled_photos(tmp_path)[HELD_OUT]]
-    assert held_out == ["5"]
-    data = prepare_tiles(tmp_path, 0, tmp_path / "out", seed=1)
-    sets = {
-        name: {path.name.split("_")[0] for path in (data.parent / name / "images").iterdir()}
-        for name in ("train", "val")
-    }
-    assert sets == {"train": set("012346"), "val": {"5"}}
-    assert "names: {0: product}" in data.read_text()
-    changed = data.stat().st_mtime_ns
-    assert prepare_tiles(tmp_path, 0, tmp_path / "out", seed=1) == data
-    assert data.stat().st_mtime_ns == changed
+def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="file"):
+        write_tiles([], tmp_path / "file", seed=1)

@@ -1,0 +1,130 @@
+"""Changes to the SKU database as commands make them: opens the encoder, changes, sets thresholds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+from recognition.embedding.encoder import Encoder
+from recognition.embedding.lazy import expected_encoder
+from recognition.embedding.loading import load_encoder
+from recognition.errors import DatabaseMissingError
+from recognition.matching.calibrate import SAME_PACK, Reference, calibrate, choose_rows, needs_recalibration
+from recognition.matching.calibration import TELL_APART, Calibration
+from recognition.settings import EmbedSettings, Settings
+from recognition.skus.build import BuildReport, build_database
+from recognition.skus.database import SkuDatabase
+from recognition.skus.migrate import MigrationReport, Pictures, migrate_database
+from recognition.skus.staging import Catalog
+from recognition.skus.writer import DatabaseWriter
+
+COMMIT_SECONDS = 1.0
+
+
+def build_and_calibrate(
+    catalog: Catalog,
+    db: Path,
+    settings: Settings,
+    prune: bool,
+    false_known: float,
+    progress: Callable[[int, int], None] | None = None,
+    on_commit: Callable[[int], None] | None = None,
+    keep: bool = False,
+    views: str | None = None,
+) -> tuple[BuildReport, SkuDatabase]:
+    """Brings the catalogue into the database and sets its thresholds where it has none that fit.
+
+    views: `apart` or `averaged`, how several references of a SKU are compared from now on; None leaves it.
+
+    Raises:
+        RecognitionError: as `build_database`; WeightsError when the encoder is not there.
+    """
+    encoder = encoder_for(db, settings.embed)
+    report = build_database(
+        catalog, db, encoder, prune, settings.embed.batch_size, progress, on_commit, keep, COMMIT_SECONDS
+    )
+    if views is not None:
+        with DatabaseWriter(db, encoder.name, encoder.dim, encoder.fingerprint) as writer:
+            writer.set_views(views)
+    with ExitStack() as stack:
+        database = stack.enter_context(SkuDatabase.open(db))
+        former = Calibration.from_json(database.calibration) if database.calibration else None
+        stale = former is None or former.false_known != false_known or needs_recalibration(former, database.count())
+        if stale or report.updated or report.removed:
+            set_thresholds(database, encoder, false_known)
+        stack.pop_all()
+    return report, database
+
+
+def migrate_and_calibrate(
+    db: Path,
+    settings: Settings,
+    pictures: Pictures,
+    without_lost: bool,
+    false_known: float,
+    progress: Callable[[int, int], None] | None = None,
+    on_commit: Callable[[int], None] | None = None,
+) -> MigrationReport:
+    """Embeds all references anew by the encoder of the settings, and sets the thresholds anew.
+
+    Raises:
+        RecognitionError: as `migrate_database`; WeightsError when the encoder is not there.
+    """
+    encoder = encoder_for(db, settings.embed)
+    batch = settings.embed.batch_size
+    report = migrate_database(db, encoder, pictures, without_lost, batch, progress, on_commit)
+    with SkuDatabase.open(db) as database:
+        if database.calibration is None:
+            set_thresholds(database, encoder, false_known)
+    return report
+
+
+def encoder_for(db: Path, settings: EmbedSettings) -> Encoder:
+    """The encoder that the settings name; when it made the vectors of the database, it is loaded only when needed.
+
+    Raises:
+        WeightsError: it is not there, broken, refused, or out of reach. DatabaseError: the database cannot be read.
+    """
+    try:
+        with SkuDatabase.open(db) as database:
+            info = database.info()
+    except DatabaseMissingError:
+        return load_encoder(settings)
+    return expected_encoder(settings, info.dim, info.fingerprint, load_encoder)
+
+
+def set_thresholds(database: SkuDatabase, encoder: Encoder, false_known: float) -> None:
+    """Sets the thresholds of a database from views of its own references.
+
+    Raises:
+        EncoderError: the model failed. DatabaseError: the database cannot be searched or written.
+    """
+    references = _references(database)
+    found = calibrate(database, encoder, references, database.reference_image, _brands(database), false_known)
+    database.set_calibration(found.to_json())
+
+
+def tell_apart_cosine(database: SkuDatabase) -> float:
+    """Cosine of two references from which even a crop that equals one of them is not named: too likely the other.
+
+    The choice between two candidates is logistic in their scores, and such a crop scores 1 and this cosine.
+    """
+    calibration = Calibration.from_json(database.calibration) if database.calibration else None
+    weight = calibration.plain.choice[0] if calibration is not None else 0.0
+    if weight <= 0:
+        return SAME_PACK
+    return 1 - math.log(TELL_APART / (1 - TELL_APART)) / weight
+
+
+def _brands(database: SkuDatabase) -> Callable[[Iterable[int]], dict[int, str]]:
+    return lambda ids: {sku: record.brand for sku, record in database.describe(ids).items()}
+
+
+def _references(database: SkuDatabase) -> Iterator[Reference]:
+    rows = choose_rows(database.live_rows())
+    for row, sku in zip(rows.tolist(), database.reference_skus(rows).tolist(), strict=True):
+        image = database.reference_image(row)
+        if image is not None:
+            yield Reference(sku, image)
