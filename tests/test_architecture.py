@@ -33,8 +33,8 @@ OWNERS = {  # heavy library: folders or files that may import it
 }  # fmt: skip
 HEAVY = tuple(OWNERS)
 COMMANDS = [
-    "", "run", "match", "skus", "skus build", "skus add", "skus import", "skus remove", "skus info", "skus compact", "skus migrate",
-    "skus verify", "skus export", "skus audit", "evaluate", "evaluate detection",
+    "", "run", "match", "skus", "skus build", "skus add", "skus import", "skus remove", "skus info", "skus compact",
+    "skus migrate", "skus verify", "skus export", "skus audit", "evaluate", "evaluate detection",
     "evaluate matching", "evaluate end-to-end", "train", "train detector", "train encoder",
     "doctor",
 ]  # fmt: skip
