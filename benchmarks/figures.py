@@ -14,7 +14,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -120,19 +120,19 @@ def _cell(figures: dict[str, Any], column: str) -> str:
     return f"{value:.1f}" if column == "ms" else f"{value:.3f}{interval}"
 
 
-def figures(data: Path, detector: str, encoder: str, parts: Sequence[str], say: Say) -> dict[str, list[Row]]:
-    """Measures the parts one row after the other; `say` is told what is under way."""
-    measured: dict[str, list[Row]] = {}
+def figures(data: Path, detector: str, encoder: str, parts: Sequence[str], say: Say) -> Iterator[dict[str, list[Row]]]:
+    """Measures the parts one row after the other, and gives all rows so far; `say` is told what is under way."""
+    measured: dict[str, list[Row]] = {part: [] for part in parts}
     for part in parts:
         if part == "demo":
             say("demo: builds, runs and evaluates samples/")
-            measured[part] = [measure_demo(detector, encoder)]
+            measured[part].append(measure_demo(detector, encoder))
+            yield measured
             continue
-        measured[part] = []
         for row in planned(part, data, detector, encoder):
             say(row.command)
             measured[part].append(measure(row))
-    return measured
+            yield measured
 
 
 def _say(text: str) -> None:
@@ -152,12 +152,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"{given.data}: no such folder")
     if given.out and not given.out.resolve().parent.is_dir():
         parser.error(f"--out {given.out}: no such folder to write it in")
-    measured = figures(given.data, given.detector, given.encoder, given.only or PARTS, _say)
+    measured: dict[str, list[Row]] = {}
+    for measured in figures(given.data, given.detector, given.encoder, given.only or PARTS, _say):
+        if given.out:  # after each row: measuring all takes an hour
+            _write(given.out, measured)
     columns = {"detection": DETECTION_COLUMNS, "matching": MATCHING_COLUMNS, "demo": DEMO_COLUMNS}
     print("\n\n".join(as_markdown(part.capitalize(), columns[part], rows) for part, rows in measured.items()))
-    if given.out:
-        content = {part: [asdict(row) | {"command": row.command} for row in rows] for part, rows in measured.items()}
-        given.out.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _write(out: Path, measured: dict[str, list[Row]]) -> None:
+    content = {part: [asdict(row) | {"command": row.command} for row in rows] for part, rows in measured.items()}
+    out.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
