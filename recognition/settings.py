@@ -19,7 +19,7 @@ class DetectSettings:
     """
 
     detector: str = "starter"
-    conf: float = 0.35
+    conf: float = 0.40
     iou: float = 0.5
     product_px: float = 44.0
     max_boxes: int = 3000

@@ -20,7 +20,7 @@ from recognition.skus.schema import Live, read_live, read_rows, transaction, wri
 from recognition.skus.session import delete_strays, write_session
 from recognition.skus.vectors import BLOCK_ROWS, Block, Halves, append_blocks, check_blocks, map_vectors
 
-Progress = Callable[[int, int], None]
+Progress = Callable[[int], None]
 PART_ROWS = 4 * BLOCK_ROWS
 """Rows that are copied together: 50 MB where a vector has 768 numbers."""
 
@@ -36,10 +36,10 @@ class CompactReport:
     generation: int
 
 
-def compact(folder: Path, rewrite: bool = False, progress: Progress | None = None) -> CompactReport:
+def compact(folder: Path, rewrite: bool = False, progress: Callable[[int, int], None] | None = None) -> CompactReport:
     """Publishes an index over all living references, tail included; with `rewrite` also vectors without dead rows.
 
-    Row numbers change with `rewrite`; SKU ids never do. progress: rows copied, of all to copy.
+    Row numbers change with `rewrite`; SKU ids never do. progress: rows copied or put into the index, of all to do.
 
     Raises:
         DatabaseMissingError: there is no database. DatabaseLockedError: another process is writing.
@@ -47,20 +47,28 @@ def compact(folder: Path, rewrite: bool = False, progress: Progress | None = Non
     """
     with write_session(folder) as db:
         before = read_live(db)
-        fresh = _rewrite(db, folder, progress) if rewrite else publish_index(db, folder)
         (references,) = db.execute("SELECT count(*) FROM reference").fetchone()
-        # The log has grown by all that moved; a reader at work may keep it until the next writer.
-        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        copying = references if rewrite else 0
+
+        def advance(done: int) -> None:
+            if progress is not None:
+                progress(done, copying + references)
+
+        def indexing(done: int) -> None:
+            advance(copying + done)
+
+        fresh = _rewrite(db, folder, advance, indexing) if rewrite else publish_index(db, folder, indexing)
     return CompactReport(references, before.rows - fresh.rows, fresh.indexed_rows, fresh.generation)
 
 
-def _rewrite(db: sqlite3.Connection, folder: Path, progress: Progress | None) -> Live:
+def _rewrite(db: sqlite3.Connection, folder: Path, copying: Progress, indexing: Progress) -> Live:
     live = read_live(db)
     alive = read_rows(db)[1]
     sources = np.flatnonzero(alive).astype(np.int64)
     name = f"vectors-{live.generation + 1}.f16"
-    blocks = _copy(db, folder, live, alive, folder / name, progress)
-    fresh = with_index(folder, replace(live, vectors=name, rows=len(sources)), np.ones(len(sources), np.bool_))
+    blocks = _copy(db, folder, live, alive, folder / name, copying)
+    moved = replace(live, vectors=name, rows=len(sources))
+    fresh = with_index(folder, moved, np.ones(len(sources), np.bool_), indexing)
     with transaction(db):
         move_rows(db, sources, blocks)
         write_live(db, fresh)
@@ -69,7 +77,7 @@ def _rewrite(db: sqlite3.Connection, folder: Path, progress: Progress | None) ->
 
 
 def _copy(
-    db: sqlite3.Connection, folder: Path, live: Live, alive: NDArray[np.bool_], path: Path, progress: Progress | None
+    db: sqlite3.Connection, folder: Path, live: Live, alive: NDArray[np.bool_], path: Path, copying: Progress
 ) -> list[Block]:
     """Writes the living rows to `path`; each block is held against its check sum before it gets a new one."""
     vectors = map_vectors(folder / live.vectors, live.rows, live.dim)
@@ -79,6 +87,5 @@ def _copy(
     for start in range(0, len(rows), PART_ROWS):
         part: Halves = vectors[rows[start : start + PART_ROWS]]
         blocks += append_blocks(path, start, part)
-        if progress is not None:
-            progress(start + len(part), len(rows))
+        copying(start + len(part))
     return blocks

@@ -7,6 +7,7 @@ is never changed after it was written, only replaced.
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,15 +98,22 @@ def exact_cosines(queries: Scores, vectors: Halves, rows: Ids) -> Scores:
 
 
 def build_ivf(
-    path: Path, vectors: Halves, rows: Ids, goal: float = RECALL_GOAL, choice: IndexChoice | None = None
+    path: Path,
+    vectors: Halves,
+    rows: Ids,
+    goal: float = RECALL_GOAL,
+    choice: IndexChoice | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> Effort:
     """Writes an index over `rows` to `path` and says how much effort it takes to reach the recall `goal` at 1.
+
+    progress: rows put into it so far.
 
     Raises:
         DatabaseError: the index would not fit into this machine's memory, or the disk is full.
     """
     index = train_cells(vectors, rows, choice or choose_ivf(len(rows), vectors.shape[1]))
-    fill_cells(index, vectors, rows)
+    fill_cells(index, vectors, rows, progress)
     try:
         faiss.write_index(index, str(path))
     except RuntimeError as error:
@@ -127,11 +135,13 @@ def train_cells(vectors: Halves, rows: Ids, choice: IndexChoice) -> Any:
     return index
 
 
-def fill_cells(index: Any, vectors: Halves, rows: Ids) -> None:
+def fill_cells(index: Any, vectors: Halves, rows: Ids, progress: Callable[[int], None] | None = None) -> None:
     """Adds the rows, block by block."""
     for start in range(0, len(rows), ADD_ROWS):
         part = rows[start : start + ADD_ROWS]
         index.add_with_ids(widen(vectors, part), part)
+        if progress is not None:
+            progress(start + len(part))
 
 
 def measure_effort(index: Any, vectors: Halves, rows: Ids, goal: float = RECALL_GOAL) -> Effort:

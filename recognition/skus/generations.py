@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,16 +26,18 @@ def index_is_due(db: sqlite3.Connection, folder: Path) -> bool:
     return gone or live.rows - live.indexed_rows >= max(index_choice.EXACT_BELOW, live.indexed_rows // 10)
 
 
-def publish_index(db: sqlite3.Connection, folder: Path) -> Live:
+def publish_index(db: sqlite3.Connection, folder: Path, progress: Callable[[int], None] | None = None) -> Live:
     """Publishes a new index over all living references, none when they are few; the live row."""
-    fresh = with_index(folder, read_live(db), read_rows(db)[1])
+    fresh = with_index(folder, read_live(db), read_rows(db)[1], progress)
     with transaction(db):
         write_live(db, fresh)
     delete_strays(db, folder)
     return fresh
 
 
-def with_index(folder: Path, live: Live, alive: NDArray[np.bool_]) -> Live:
+def with_index(
+    folder: Path, live: Live, alive: NDArray[np.bool_], progress: Callable[[int], None] | None = None
+) -> Live:
     """The live row of the next generation, its index over the living rows written and synced; nothing is published."""
     generation = live.generation + 1
     rows = np.flatnonzero(alive).astype(np.int64)
@@ -49,7 +51,9 @@ def with_index(folder: Path, live: Live, alive: NDArray[np.bool_]) -> Live:
     from recognition.skus.faiss_index import build_ivf
 
     path = folder / f"index-{generation}.faiss"
-    effort = build_ivf(path, map_vectors(folder / live.vectors, live.rows, live.dim), rows, choice=choice)
+    effort = build_ivf(
+        path, map_vectors(folder / live.vectors, live.rows, live.dim), rows, choice=choice, progress=progress
+    )
     sync_file(path)
     published = replace(live, generation=generation, index_file=path.name, indexed_rows=live.rows)
     measured = replace(published, nprobe=effort.nprobe, recall=effort.recall, recall_at_10=effort.recall_at_10)

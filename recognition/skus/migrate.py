@@ -123,10 +123,11 @@ def migrate_database(
         begin(db, encoder.name, encoder.dim, encoder.fingerprint)
         todo = read_rows(db)[1] & ~embedded_rows(db)
         lost = {row: gone for row, gone in _lost(db, pictures) if todo[row]}
-        if lost and not without_lost:
-            raise _refusal(folder, list(lost.values()))
         todo[list(lost)] = False
         rows = np.flatnonzero(todo).tolist()
+        # Without any picture the folder is wrong: nobody wants to lose everything.
+        if lost and not (without_lost and (rows or read_migration(db).rows)):
+            raise _refusal(folder, list(lost.values()))
         with ThreadPoolExecutor(THREADS) as pool:
             run = _Run(db, folder, encoder, pictures, without_lost, pool)
             for start in range(0, len(rows), batch):

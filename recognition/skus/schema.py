@@ -19,11 +19,21 @@ from recognition.errors import (
     DatabaseMissingError,
     DatabaseVersionError,
 )
-from recognition.skus.tables import APPLICATION_ID, DIGESTED, FORMAT, add_functions, create_tables, upgrade_tables
+from recognition.skus.tables import (
+    APPLICATION_ID,
+    DIGESTED,
+    FORMAT,
+    add_functions,
+    check_tables,
+    create_tables,
+    upgrade_tables,
+)
 from recognition.skus.vectors import HEAD_BYTES, file_checksum
 
 FILE = "catalog.sqlite"
 BUILD_COMMAND = "recognize.py skus build CATALOG.csv --db"
+_LOG_BYTES = 64 << 20
+_SEALED_HINT = "run recognize.py skus compact where the folder can be written, then copy it again"
 _DISK_HINT = "free some space, or check the rights of the folder"
 
 
@@ -96,20 +106,25 @@ def connect_reader(folder: Path, upgradable: bool = False) -> sqlite3.Connection
     upgradable: an older format that a writer brings up to date is no error.
 
     Raises:
-        DatabaseMissingError: there is no database. DatabaseVersionError: it is of another format.
+        DatabaseMissingError: there is no database. DatabaseVersionError: it is of another format. DatabaseError: it
+        cannot be written, and its last writer was killed.
     """
     path = folder / FILE
     hint = f"make one: {BUILD_COMMAND} {folder}"
     if not path.is_file():
         raise DatabaseMissingError(f"{folder}: no SKU database here", hint)
+    sealed = not os.access(folder, os.W_OK)
     log = folder / f"{FILE}-wal"
-    frozen = not os.access(folder, os.W_OK) and not (log.is_file() and log.stat().st_size)
-    uri = f"{path.resolve().as_uri()}?mode=ro{'&immutable=1' if frozen else ''}"
+    waiting = log.is_file() and log.stat().st_size > 0
+    if sealed and waiting and not (folder / f"{FILE}-shm").is_file():
+        raise DatabaseError(f"{log}: changes wait in it that cannot be read where nothing can be written", _SEALED_HINT)
+    uri = f"{path.resolve().as_uri()}?mode=ro{'&immutable=1' if sealed and not waiting else ''}"
     db = sqlite3.connect(uri, uri=True, timeout=30, isolation_level=None, check_same_thread=False)
     try:
         if _is_empty(db):
             raise DatabaseMissingError(f"{folder}: the SKU database was never finished", hint)
-        check_format(db, folder, upgradable)
+        if check_format(db, folder, upgradable) == FORMAT:
+            check_tables(db)
         add_functions(db)
     except BaseException:
         db.close()
@@ -131,6 +146,8 @@ def connect_writer(folder: Path, fresh: Live | None) -> sqlite3.Connection:
     try:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
+        # A compaction moves every reference in one transaction: its log need not stay so large while readers are open.
+        db.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
         add_functions(db)
         if fresh is not None and _is_empty(db):
             with transaction(db):
@@ -142,6 +159,7 @@ def connect_writer(folder: Path, fresh: Live | None) -> sqlite3.Connection:
                 live = read_live(db)
                 if (index := folder / live.index_file).is_file():
                     write_live(db, replace(live, index_head_crc=file_checksum(index, HEAD_BYTES)))
+        check_tables(db)
     except BaseException:
         db.close()
         raise
@@ -199,7 +217,7 @@ def reporting(folder: Path) -> Iterator[None]:
     """
     try:
         yield
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # a damaged file's name for what is wrong may be no text
         code = getattr(error, "sqlite_errorname", "")
         if code in ("SQLITE_BUSY", "SQLITE_LOCKED"):
             raise DatabaseLockedError(f"{folder / FILE}: stayed busy ({error})", "try again") from error

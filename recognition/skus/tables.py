@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
+from contextlib import closing
 
 FORMAT = 2
 APPLICATION_ID = 0x534B5544
@@ -81,13 +82,35 @@ def upgrade_tables(db: sqlite3.Connection) -> None:
     db.execute(f"PRAGMA user_version = {FORMAT}")
 
 
+def check_tables(db: sqlite3.Connection) -> None:
+    """Holds the declarations of tables and columns, which no digest covers, against this program's.
+
+    Raises:
+        sqlite3.DatabaseError: they differ.
+    """
+    with closing(sqlite3.connect(":memory:")) as fresh:
+        create_tables(fresh)
+        if _columns(db) != _columns(fresh):
+            raise sqlite3.DatabaseError("its tables have other columns than they should")
+
+
+def _columns(db: sqlite3.Connection) -> set[tuple[str, str, str, bool, bool]]:
+    tables = "SELECT name FROM sqlite_schema WHERE type = 'table'"
+    columns = 'SELECT name, type, "notnull", pk FROM pragma_table_info(?)'
+    return {(table, *column) for (table,) in db.execute(tables).fetchall() for column in db.execute(columns, (table,))}
+
+
 def row_digest(*values: str | bytes | float | None) -> int:
     """CRC-32 of the values of some columns. A number counts as a float: which it is depends on the column's type."""
-    crc = 0
+    crc, words = 0, []
     for value in values:
-        text = repr(float(value)) if isinstance(value, int | float) else value
-        crc = zlib.crc32(text if isinstance(text, bytes) else f"{text}\0".encode(), crc)
-    return crc
+        if isinstance(value, str):
+            words.append(value)
+        elif isinstance(value, bytes):
+            crc = zlib.crc32(value, crc)
+        else:
+            words.append("\1" if value is None else repr(float(value)))
+    return zlib.crc32("\0".join(words).encode(), crc)
 
 
 def _run(db: sqlite3.Connection, script: str) -> None:

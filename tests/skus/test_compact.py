@@ -69,7 +69,7 @@ def test_rewriting_drops_dead_rows(folder: Path, unit: Unit, open_writer: Writer
     steps: list[tuple[int, int]] = []
     report = compact(folder, rewrite=True, progress=lambda *step: steps.append(step))
     assert report == CompactReport(references=200, dropped=100, indexed=200, generation=3)
-    assert steps == [(64, 200), (128, 200), (192, 200), (200, 200)]
+    assert steps == [(64, 400), (128, 400), (192, 400), (200, 400), (400, 400)]
     assert sorted(path.name for path in folder.glob("*-*.f*")) == ["index-3.faiss", "vectors-3.f16"]
     assert (folder / "vectors-3.f16").stat().st_size == 200 * 12 * 2
     with SkuDatabase.open(folder) as database:

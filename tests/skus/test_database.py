@@ -239,6 +239,25 @@ def test_a_read_only_mount(tmpfs: Path, folder: Path, unit: Unit) -> None:
             database.set_calibration("x")
 
 
+@pytest.mark.parametrize("with_shm", [True, False])
+def test_a_read_only_copy_of_a_killed_writer(
+    tmpfs: Path, tmp_path: Path, open_writer: Writer, records: Records, unit: Unit, with_shm: bool
+) -> None:
+    with open_writer() as writer:
+        writer.upsert_references(records("A"), unit(1))
+        shutil.copytree(tmp_path / "db", tmpfs / "db")
+    assert (tmpfs / "db" / "catalog.sqlite-wal").stat().st_size
+    if not with_shm:
+        (tmpfs / "db" / "catalog.sqlite-shm").unlink()
+    subprocess.run(["mount", "-o", "remount,ro", tmpfs], check=True)
+    if with_shm:
+        with SkuDatabase.open(tmpfs / "db") as database:
+            assert database.count() == 1
+    else:
+        with pytest.raises(DatabaseError, match=r"-wal.+skus compact"):
+            SkuDatabase.open(tmpfs / "db")
+
+
 def test_a_full_disk_leaves_the_old_state(tmpfs: Path, records: Records, unit: Unit) -> None:
     with DatabaseWriter(tmpfs / "db", "tiny", 12, "f") as writer:
         writer.upsert_references(records("A"), unit(1))

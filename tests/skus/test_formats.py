@@ -100,8 +100,9 @@ def test_an_upgrade_that_fails_leaves_the_old_format(kept: Path, monkeypatch: py
         ((), (), True),
         ((62,), (62.0,), True),
         (("a", "b"), ("ab", ""), False),
-        (("None",), (None,), True),
-        ((b"x",), ("x",), False),
+        ((None,), ("",), False),
+        ((b"x",), (b"y",), False),
+        ((b"x", 1), (b"x", 2), False),
         (("é",), ("e",), False),
     ],
 )

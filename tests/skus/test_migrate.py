@@ -148,6 +148,12 @@ def test_pictures_that_are_gone_are_named_before_it_starts(
         database.verify()
 
 
+def test_a_wrong_folder_does_not_empty_the_database(folder: Path, tmp_path: Path, other_encoder: object) -> None:
+    with pytest.raises(DatabaseError, match="10 references cannot"):
+        migrate_database(folder, other_encoder, Pictures(tmp_path / "elsewhere"), without_lost=True)
+    assert len(content(folder)) == COUNT
+
+
 def test_a_thumbnail_stands_in_for_a_picture_that_is_gone(folder: Path, tmp_path: Path, other_encoder: object) -> None:
     (tmp_path / "pack" / "3.png").unlink()
     (tmp_path / "pack" / "4.png").write_bytes(b"no picture")

@@ -80,7 +80,9 @@ class Model:
             database.search_with(nprobe=1 << 20)
             scores = database.search(queries, 1).scores[:, 0]
             held = halves[sorted(set(self.model.values()))].astype(np.float32)
-            assert np.allclose(scores, np.minimum((queries @ held.T).max(axis=1), 1), atol=1e-5)
+            # With an index, 8-bit codes choose among many references of the same vector.
+            short = np.minimum((queries @ held.T).max(axis=1), 1) - scores
+            assert short.min() > -1e-5 and short.max() < (0.02 if database.info().index != "exact" else 1e-5)
 
 
 def play(model: Model, folder: Path, unit: Unit, operations: int, size: int, seed: int) -> None:
