@@ -160,7 +160,7 @@ def test_resume_tries_failed_photos_again(tmp_path: Path, make_result):
 def test_resume_may_change_the_device_and_nothing_else(tmp_path: Path):
     finish(create(tmp_path))
     finish(create(tmp_path, "resume", replace(PLAIN, detect=DetectSettings(device="cuda"))))
-    with pytest.raises(UsageError, match=r"detect\.conf was 0\.35, now 0\.5"):
+    with pytest.raises(UsageError, match=r"detect\.conf was 0\.4, now 0\.5"):
         create(tmp_path, "resume", replace(PLAIN, detect=DetectSettings(conf=0.5)))
     with pytest.raises(UsageError, match="database was 'd1', now 'd2'"):
         create(tmp_path, "resume", database="d2")
