@@ -7,8 +7,8 @@ Vectors are families of look-alikes (benchmarks/index_data.py). Parts run one af
 own; what a part measured is in --out before the next begins, and the same command run again goes on after it. The
 database lies in --work (default: beside --out) and may be deleted afterwards.
 
-What to expect on 2 cores, at 768 numbers, without --beside: 3.2 million rows take 10 GB of disk, 10 GB of memory besides
-the page cache and about ten minutes, most of it drawing vectors, the index and the exact search; 1 million a third of
+What to expect on 2 cores, at 768 numbers, without --beside: 3.2 million rows take 10 GB of disk and of memory, page
+cache aside, and about ten minutes, most of it drawing vectors, the index and the exact search; 1 million a third of
 that. --beside hnsw holds all rows as float32 (3.3 GB a million) and takes half an hour a million to build; autofaiss
 (`uv venv; uv pip install autofaiss`, its python given here) holds them too.
 """
