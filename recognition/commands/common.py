@@ -23,6 +23,9 @@ DetectorOption = Annotated[str | None, typer.Option(help="starter, or the path o
 ConfOption = Annotated[float | None, typer.Option(help="Lowest detection score kept, 0 to 1.")]
 IouOption = Annotated[float | None, typer.Option(help="Overlap above which two boxes are one product, 0 to 1.")]
 TopKOption = Annotated[int | None, typer.Option(help="Candidates kept for each product.")]
+FalseKnownOption = Annotated[
+    float, typer.Option(min=0.001, max=0.5, help="Share of products in no catalogue that may be given a SKU.")
+]
 DEFAULT_DB = Path("sku_db")
 
 

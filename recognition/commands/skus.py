@@ -16,6 +16,7 @@ from recognition.commands.common import (
     DbOption,
     DeviceOption,
     EncoderOption,
+    FalseKnownOption,
     JsonOption,
     command_settings,
     progress_bar,
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
 app = typer.Typer(help="The SKU database: build it, change it, look into it.", no_args_is_help=True)
 SourceArgument = Annotated[Path, typer.Argument(help="CSV, Parquet, folder named by SKU, or folder of ready vectors.")]
 ImagesOption = Annotated[Path | None, typer.Option(help="Folder that image paths start from; default: the file's.")]
-FalseKnownOption = Annotated[
-    float, typer.Option(min=0.001, max=0.5, help="Share of products in no catalogue that may be given a SKU.")
-]
 FailuresOption = Annotated[Path | None, typer.Option(help="CSV for rows with a problem; default: listed on stderr.")]
 
 

@@ -13,6 +13,7 @@ from recognition.commands.common import (
     DEFAULT_DB,
     DbOption,
     DeviceOption,
+    FalseKnownOption,
     JsonOption,
     command_settings,
     progress_bar,
@@ -80,9 +81,7 @@ def migrate(
         bool, typer.Option("--without-lost", help="Leave out references whose picture is gone.")
     ] = False,
     db: DbOption = DEFAULT_DB,
-    false_known: Annotated[
-        float, typer.Option(min=0.001, max=0.5, help="Share of products in no catalogue that may be given a SKU.")
-    ] = 0.02,
+    false_known: FalseKnownOption = 0.02,
     device: DeviceOption = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -82,15 +82,6 @@ class JudgedPhoto:
         return [row.sku if row.status == "recognized" else "" for row in self.rows]
 
 
-def evaluate_run(result: Path, truth: Sequence[LabelledPhoto]) -> EndToEndReport:
-    """Compares the run in a folder with labelled photos.
-
-    Raises:
-        UsageError, SourceError: as `judge_run`.
-    """
-    return report_run(judge_run(result, truth))
-
-
 def judge_run(result: Path, truth: Sequence[LabelledPhoto]) -> list[JudgedPhoto]:
     """Lays the run over the truth, box on box at IoU 0.5; sources are matched by the end of their paths.
 

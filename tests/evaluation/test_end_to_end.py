@@ -1,17 +1,22 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from recognition.errors import SourceError, UsageError
-from recognition.evaluation.end_to_end import evaluate_run
+from recognition.evaluation.end_to_end import EndToEndReport, judge_run, report_run
 from recognition.evaluation.labelled import LabelledPhoto
 from recognition.outputs.tables import PHOTO_COLUMNS, PRODUCT_COLUMNS, ProductRow, encode
 
 PLACES = [(0.0, 0.0, 10.0, 20.0), (20.0, 0.0, 30.0, 20.0), (40.0, 0.0, 50.0, 20.0)]
 Answer = tuple[int, str, str]  # place, status, sku
+
+
+def evaluate_run(result: Path, truth: Sequence[LabelledPhoto]) -> EndToEndReport:
+    return report_run(judge_run(result, truth))
 
 
 def row(source: str, number: int, answer: Answer) -> ProductRow:
