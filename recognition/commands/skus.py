@@ -18,6 +18,7 @@ from recognition.commands.common import (
     EncoderOption,
     FalseKnownOption,
     JsonOption,
+    RuntimeOption,
     command_settings,
     progress_bar,
     say_committed,
@@ -55,11 +56,12 @@ def build(
     false_known: FalseKnownOption = 0.02,
     failures: FailuresOption = None,
     encoder: EncoderOption = None,
+    runtime: RuntimeOption = None,
     device: DeviceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make the database equal to a source, for the SKUs in it. Only what is new or changed is embedded."""
-    settings = command_settings(context, encoder=encoder, device=device)
+    settings = command_settings(context, encoder=encoder, device=device, runtime=runtime)
     from recognition.skus.source import read_source
 
     _bring(read_source(source, images), db, settings, prune, False, false_known, failures, as_json, views)
@@ -74,11 +76,12 @@ def add(
     false_known: FalseKnownOption = 0.02,
     failures: FailuresOption = None,
     encoder: EncoderOption = None,
+    runtime: RuntimeOption = None,
     device: DeviceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Add references and SKUs. What the database has beside them stays, also other references of the same SKUs."""
-    settings = command_settings(context, encoder=encoder, device=device)
+    settings = command_settings(context, encoder=encoder, device=device, runtime=runtime)
     from recognition.skus.source import read_source
 
     _bring(read_source(source, images), db, settings, False, True, false_known, failures, as_json)
@@ -117,7 +120,8 @@ def remove(
     """Remove SKUs with all their references."""
     if bool(skus) == (from_file is not None):
         raise UsageError("nothing says which SKUs" if not skus else "SKUs and --from exclude each other", "give one")
-    from recognition.skus.removal import read_names, remove_skus
+    from recognition.skus.names import read_names
+    from recognition.skus.removal import remove_skus
 
     names = read_names(from_file) if from_file is not None else skus or []
     report = remove_skus(db, names, say_committed(as_json))

@@ -15,6 +15,7 @@ from recognition.commands.common import (
     DeviceOption,
     FalseKnownOption,
     JsonOption,
+    RuntimeOption,
     command_settings,
     progress_bar,
     say_committed,
@@ -33,11 +34,20 @@ def info(db: DbOption = DEFAULT_DB, as_json: JsonOption = False) -> None:
 
     with SkuDatabase.open(db) as database:
         values = database.info().as_dict()
+    from recognition.matching.runtime_choice import read_choice
+
+    probes, choice = read_choice(db, str(values["fingerprint"]))
+    values["probes"] = len(probes)
     if as_json:
-        typer.echo(json.dumps(values))
-    else:
-        for name, value in values.items():
-            typer.echo(f"{name:12} {value}")
+        typer.echo(json.dumps({**values, "runtime": asdict(choice) if choice else None}))
+        return
+    for name, value in values.items():
+        typer.echo(f"{name:12} {value}")
+    typer.echo(f"{'runtime':12} {f'{choice.runtime}: {choice.why}' if choice else 'auto: none was measured'}")
+    for one in choice.trials if choice else ():
+        speed = f"{1000 * one.seconds:.1f} ms a crop, {one.speedup:.2f} x"
+        same = f"{one.agreement:.1%} of {one.queries} views, cosine {one.cosine:.4f}"
+        typer.echo(f"{'':12} {one.runtime}: {speed}, {same}: {one.verdict}")
 
 
 @app.command(name="verify")
@@ -53,6 +63,9 @@ def verify(db: DbOption = DEFAULT_DB) -> None:
 @app.command(name="compact")
 def compact(
     rewrite: Annotated[bool, typer.Option("--rewrite", help="Also drop removed references from the vectors.")] = False,
+    recall: Annotated[
+        float, typer.Option(min=0.5, max=1.0, help="Share of nearest references that a search must find.")
+    ] = 0.99,
     db: DbOption = DEFAULT_DB,
     as_json: JsonOption = False,
 ) -> None:
@@ -60,7 +73,7 @@ def compact(
     from recognition.skus.compact import compact as fold
 
     with progress_bar("references") as advance:
-        report = fold(db, rewrite, advance)
+        report = fold(db, rewrite, advance, recall)
     say_committed(as_json)(report.references)
     if as_json:
         typer.echo(json.dumps(asdict(report)))
@@ -83,10 +96,11 @@ def migrate(
     db: DbOption = DEFAULT_DB,
     false_known: FalseKnownOption = 0.02,
     device: DeviceOption = None,
+    runtime: RuntimeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Embed all references with another encoder, while the former vectors serve, and switch at the end."""
-    settings = command_settings(context, encoder=encoder, device=device)
+    settings = command_settings(context, encoder=encoder, device=device, runtime=runtime)
     from recognition.skus.migrate import Pictures, lost_references
     from recognition.upkeep import migrate_and_calibrate
 

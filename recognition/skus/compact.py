@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from recognition.skus.exact import Ids
 from recognition.skus.generations import move_rows, publish_index, with_index
+from recognition.skus.index_choice import RECALL_GOAL
 from recognition.skus.schema import Live, read_live, read_rows, transaction, write_live
 from recognition.skus.session import delete_strays, write_session
 from recognition.skus.vectors import BLOCK_ROWS, Block, Halves, append_blocks, check_blocks, map_vectors
@@ -36,10 +38,16 @@ class CompactReport:
     generation: int
 
 
-def compact(folder: Path, rewrite: bool = False, progress: Callable[[int, int], None] | None = None) -> CompactReport:
+def compact(
+    folder: Path,
+    rewrite: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+    recall: float = RECALL_GOAL,
+) -> CompactReport:
     """Publishes an index over all living references, tail included; with `rewrite` also vectors without dead rows.
 
     Row numbers change with `rewrite`; SKU ids never do. progress: rows copied or put into the index, of all to do.
+    recall: at 1, that the effort of a search is chosen for, 0..1.
 
     Raises:
         DatabaseMissingError: there is no database. DatabaseLockedError: another process is writing.
@@ -57,18 +65,19 @@ def compact(folder: Path, rewrite: bool = False, progress: Callable[[int, int], 
         def indexing(done: int) -> None:
             advance(copying + done)
 
-        fresh = _rewrite(db, folder, advance, indexing) if rewrite else publish_index(db, folder, indexing)
+        fold = partial(_rewrite, copying=advance) if rewrite else publish_index
+        fresh = fold(db, folder, recall, indexing)
     return CompactReport(references, before.rows - fresh.rows, fresh.indexed_rows, fresh.generation)
 
 
-def _rewrite(db: sqlite3.Connection, folder: Path, copying: Progress, indexing: Progress) -> Live:
+def _rewrite(db: sqlite3.Connection, folder: Path, recall: float, indexing: Progress, copying: Progress) -> Live:
     live = read_live(db)
     alive = read_rows(db)[1]
     sources = np.flatnonzero(alive).astype(np.int64)
     name = f"vectors-{live.generation + 1}.f16"
     blocks = _copy(db, folder, live, alive, folder / name, copying)
     moved = replace(live, vectors=name, rows=len(sources))
-    fresh = with_index(folder, moved, np.ones(len(sources), np.bool_), indexing)
+    fresh = with_index(folder, moved, np.ones(len(sources), np.bool_), recall, indexing)
     with transaction(db):
         move_rows(db, sources, blocks)
         write_live(db, fresh)

@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recognition.errors import DatabaseDamagedError, DatabaseError
-from recognition.skus.exact import Ids, Scan, Scores, best, widen
-from recognition.skus.index_choice import IndexChoice, choose_ivf
+from recognition.skus.exact import Ids, Scan, Scores, best, merge, widen
+from recognition.skus.index_choice import RECALL_GOAL, IndexChoice, choose_ivf
+from recognition.skus.tail import TailCells, search_cells
 from recognition.skus.vectors import REMAKE, Halves
 
 # The stubs that ship with FAISS lack its keyword constructors and most attributes.
@@ -27,7 +28,6 @@ faiss: Any = untyped_faiss
 ADD_ROWS = 65_536
 TRAIN_ROUNDS = 8
 PROBED_QUERIES = 512
-RECALL_GOAL = 0.99
 _CODES = {"ivf-sq8": faiss.ScalarQuantizer.QT_8bit, "ivf-sq4": faiss.ScalarQuantizer.QT_4bit}
 _RESCORED_BYTES = 16 << 20
 _LADDER = sorted({int(base * 2**step) for base in (1, 1.5) for step in range(13)})
@@ -46,8 +46,11 @@ class Effort:
 class IvfIndex:
     """An index file, mapped. kind: as in `IndexChoice`. cells: how many there are. nprobe: how many a query visits."""
 
-    def __init__(self, path: Path, nprobe: int, alive: NDArray[np.bool_], vectors: Halves) -> None:
-        """alive: bool, which rows may be found; rows past its end may not.
+    def __init__(
+        self, path: Path, nprobe: int, alive: NDArray[np.bool_], vectors: Halves, former: IvfIndex | None = None
+    ) -> None:
+        """alive: bool, which rows may be found; rows past its end may not. former: a reader of the same file, whose
+        knowledge of the tail is taken over.
 
         Raises:
             FileNotFoundError: the file is gone. DatabaseDamagedError: FAISS cannot read it.
@@ -62,6 +65,19 @@ class IvfIndex:
         self._vectors = vectors
         self.nprobe = nprobe
         self._select(alive)
+        self._tail: Any = None
+        self._tail_cells: TailCells = former._tail_cells if former else TailCells(self._index, len(alive))
+
+    @property
+    def held(self) -> int:
+        """Bytes of main memory that its tail takes."""
+        return 0 if self._tail is None else int(self._tail.ntotal) * self._vectors.shape[1] * 2
+
+    def with_tail(self, rows: Ids) -> IvfIndex:
+        """The same, but `rows` that came after the index are found too, by the same cells. rows: int64, rising."""
+        longer = copy.copy(self)
+        longer._tail = self._tail_cells.index_of(self._vectors, rows)
+        return longer
 
     def among(self, allowed: NDArray[np.bool_], nprobe: int) -> IvfIndex:
         """The same mapped file, but only rows that are `allowed` (as `alive` above) may be found."""
@@ -76,8 +92,15 @@ class IvfIndex:
         The cells and codes choose the rows; the cosines are those of the stored vectors.
         """
         nprobe = min(max(round(self.nprobe * reach), 1), self.cells)
-        _, rows = self._index.search(queries, count, params=_parameters(nprobe, self._selector))
-        return best(exact_cosines(queries, self._vectors, rows), rows, count)
+        parameters = _parameters(nprobe, self._selector)
+        if self._tail is None:
+            _, rows = self._index.search(queries, count, params=parameters)
+            return best(exact_cosines(queries, self._vectors, rows), rows, count)
+        closeness, cells = self._index.quantizer.search(queries, nprobe)
+        _, rows = search_cells(self._index, queries, count, cells, closeness, parameters)
+        found = exact_cosines(queries, self._vectors, rows), rows
+        tail = search_cells(self._tail, queries, count, cells, closeness, _parameters(nprobe, None))
+        return merge(found, tail, count)
 
     def _select(self, allowed: NDArray[np.bool_]) -> None:
         # FAISS keeps bare pointers: the bits must live as long as the selector.

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from recognition.skus import index_choice
 from recognition.skus.exact import Ids
+from recognition.skus.index_choice import RECALL_GOAL
 from recognition.skus.schema import Live, read_live, read_rows, transaction, write_live
 from recognition.skus.session import delete_strays
 from recognition.skus.vectors import HEAD_BYTES, Block, file_checksum, map_vectors, sync_file
@@ -26,9 +27,11 @@ def index_is_due(db: sqlite3.Connection, folder: Path) -> bool:
     return gone or live.rows - live.indexed_rows >= max(index_choice.EXACT_BELOW, live.indexed_rows // 10)
 
 
-def publish_index(db: sqlite3.Connection, folder: Path, progress: Callable[[int], None] | None = None) -> Live:
-    """Publishes a new index over all living references, none when they are few; the live row."""
-    fresh = with_index(folder, read_live(db), read_rows(db)[1], progress)
+def publish_index(
+    db: sqlite3.Connection, folder: Path, recall: float = RECALL_GOAL, progress: Callable[[int], None] | None = None
+) -> Live:
+    """Publishes a new index over all living references, none when they are few; the live row. As `with_index`."""
+    fresh = with_index(folder, read_live(db), read_rows(db)[1], recall, progress)
     with transaction(db):
         write_live(db, fresh)
     delete_strays(db, folder)
@@ -36,9 +39,16 @@ def publish_index(db: sqlite3.Connection, folder: Path, progress: Callable[[int]
 
 
 def with_index(
-    folder: Path, live: Live, alive: NDArray[np.bool_], progress: Callable[[int], None] | None = None
+    folder: Path,
+    live: Live,
+    alive: NDArray[np.bool_],
+    recall: float = RECALL_GOAL,
+    progress: Callable[[int], None] | None = None,
 ) -> Live:
-    """The live row of the next generation, its index over the living rows written and synced; nothing is published."""
+    """The live row of the next generation, its index over the living rows written and synced; nothing is published.
+
+    recall: at 1, that the effort of a search is chosen for. progress: rows put into the index so far.
+    """
     generation = live.generation + 1
     rows = np.flatnonzero(alive).astype(np.int64)
     choice = index_choice.choose_index(len(rows), live.dim)
@@ -51,9 +61,8 @@ def with_index(
     from recognition.skus.faiss_index import build_ivf
 
     path = folder / f"index-{generation}.faiss"
-    effort = build_ivf(
-        path, map_vectors(folder / live.vectors, live.rows, live.dim), rows, choice=choice, progress=progress
-    )
+    vectors = map_vectors(folder / live.vectors, live.rows, live.dim)
+    effort = build_ivf(path, vectors, rows, recall, choice, progress)
     sync_file(path)
     published = replace(live, generation=generation, index_file=path.name, indexed_rows=live.rows)
     measured = replace(published, nprobe=effort.nprobe, recall=effort.recall, recall_at_10=effort.recall_at_10)

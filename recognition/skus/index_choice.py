@@ -11,6 +11,8 @@ from recognition.errors import DatabaseError
 
 EXACT_BELOW = 20_000
 """With fewer references an exact search is as fast as an index, and never wrong."""
+RECALL_GOAL = 0.99
+"""Share of nearest references that a search through the index finds, unless another is asked for."""
 TRAIN_ROWS_PER_CELL = 40
 """FAISS warns below 39; more moved the recall of the benchmark's families by less than its spread."""
 OVERHEAD = 1 << 30

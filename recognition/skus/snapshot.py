@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from recognition.errors import DatabaseDamagedError
 from recognition.skus.averaged import Averages
 from recognition.skus.exact import Ids, Scan, Scores, best
-from recognition.skus.pool import Pool, PoolCache, make_pool
+from recognition.skus.pool import Pool, PoolCache, make_pool, through_index
 from recognition.skus.schema import Live, read_live, read_rows, snapshot_of
 from recognition.skus.vectors import HEAD_BYTES, REMAKE, REPAIR, Halves, file_checksum, map_vectors
 from recognition.types import NO_SKU, Neighbors
@@ -49,9 +49,12 @@ class Snapshot:
 
     @cached_property
     def everything(self) -> Pool:
-        """All living rows: those of the index through it, the tail that no index covers exactly."""
+        """All living rows: those of the index through it, the tail behind it as `through_index` says."""
         tail = np.flatnonzero(self.alive[self.live.indexed_rows :]).astype(np.int64) + self.live.indexed_rows
-        return Pool(Scan(self.vectors, tail), self.index, int(np.count_nonzero(self.alive)), self.skus)
+        rows = int(np.count_nonzero(self.alive))
+        if self.index is None:
+            return Pool(Scan(self.vectors, tail), None, rows, self.skus)
+        return through_index(self.vectors, self.index, tail, rows, self.skus)
 
     def among(self, skus: Ids | None, device: DeviceVectors | None = None) -> Pool:
         """The living rows of some SKUs (None: of all), searched on a device if there is one."""
@@ -140,8 +143,10 @@ def first_of_each(scores: Scores, rows: Ids, skus: Ids, k: int) -> tuple[Scores,
     return out_scores, out_rows
 
 
-def take_snapshot(db: sqlite3.Connection, folder: Path) -> Snapshot:
+def take_snapshot(db: sqlite3.Connection, folder: Path, former: Snapshot | None = None) -> Snapshot:
     """Reads generation, lengths and tombstones in one transaction and maps the files they name.
+
+    former: an earlier one of the same folder, of which what still holds is taken over.
 
     Raises:
         DatabaseDamagedError: a file stays missing, is too short, or cannot be read.
@@ -153,7 +158,7 @@ def take_snapshot(db: sqlite3.Connection, folder: Path) -> Snapshot:
         if len(row_skus) != live.rows:
             raise DatabaseDamagedError(f"{folder}: {live.rows} rows committed, {len(row_skus)} described", REPAIR)
         try:
-            return _map(folder, live, row_skus, alive)
+            return _map(folder, live, row_skus, alive, former)
         except FileNotFoundError as error:  # a writer may have published another generation since
             gone = error
     missing = Path(str(gone.filename))
@@ -161,7 +166,7 @@ def take_snapshot(db: sqlite3.Connection, folder: Path) -> Snapshot:
     raise DatabaseDamagedError(f"{missing}: this file of the SKU database is missing", hint) from gone
 
 
-def _map(folder: Path, live: Live, row_skus: Ids, alive: NDArray[np.bool_]) -> Snapshot:
+def _map(folder: Path, live: Live, row_skus: Ids, alive: NDArray[np.bool_], former: Snapshot | None) -> Snapshot:
     vectors = map_vectors(folder / live.vectors, live.rows, live.dim)
     index = None
     if live.index_file:
@@ -171,5 +176,6 @@ def _map(folder: Path, live: Live, row_skus: Ids, alive: NDArray[np.bool_]) -> S
         path = folder / live.index_file
         if file_checksum(path, HEAD_BYTES) != live.index_head_crc:
             raise DatabaseDamagedError(f"{path}: the index is damaged", REMAKE)
-        index = IvfIndex(path, live.nprobe, alive[: live.indexed_rows], vectors)
+        same = former.index if former and former.live.index_file == live.index_file else None
+        index = IvfIndex(path, live.nprobe, alive[: live.indexed_rows], vectors, same)
     return Snapshot(live, row_skus, alive, vectors, index)

@@ -17,8 +17,9 @@ from recognition.skus.catalog import read_catalog
 from recognition.skus.database import SkuDatabase
 from recognition.skus.export import export_catalog, export_vectors
 from recognition.skus.gtin import suspicion
+from recognition.skus.names import read_names
 from recognition.skus.records import ReferenceRecord
-from recognition.skus.removal import RemovalReport, read_names, remove_skus
+from recognition.skus.removal import RemovalReport, remove_skus
 from recognition.skus.source import read_source
 from recognition.types import Sku
 

@@ -8,6 +8,7 @@ import pytest
 
 from recognition.skus import index_choice
 from recognition.skus import pool as pool_module
+from recognition.skus import tail as tail_module
 from recognition.skus.database import SkuDatabase
 from recognition.skus.exact import Scan
 from recognition.skus.pool import Pool, PoolCache, raised_nprobe, scan_is_cheaper
@@ -87,7 +88,11 @@ def shop(tmp_path: Path, open_writer: Writer, unit: Unit, monkeypatch: pytest.Mo
         ({}, lambda n: True),
     ],
 )
-@pytest.mark.parametrize("scan_cost", [0.0, 1e9], ids=["through the index", "one by one"])
+@pytest.mark.parametrize(
+    ("scan_cost", "exact_tail"),
+    [(0.0, 2048), (0.0, 0), (1e9, 2048)],
+    ids=["through the index", "tail in cells", "one by one"],
+)
 def test_filters_find_what_brute_force_finds(
     shop: Path,
     unit: Unit,
@@ -95,8 +100,10 @@ def test_filters_find_what_brute_force_finds(
     where: dict[str, list[str]],
     keep: Callable[[int], bool],
     scan_cost: float,
+    exact_tail: int,
 ) -> None:
     monkeypatch.setattr(pool_module, "scan_is_cheaper", lambda *_: scan_cost > 0)
+    monkeypatch.setattr(pool_module, "EXACT_TAIL", exact_tail)
     with SkuDatabase.open(shop) as database:
         assert (database.info().index, database.info().indexed) == ("ivf-sq8", 2500)
         rows = np.array([n for n in range(2800) if n % 7 and keep(n)], np.int64)
@@ -108,6 +115,30 @@ def test_filters_find_what_brute_force_finds(
             assert np.isin(found.rows, [*rows, -1]).all()
             assert (found.scores[:, 0] >= truth[:, 0] - 1e-5).mean() >= 0.97
             assert (np.isfinite(found.scores) == np.isfinite(truth)).all(), "as many as there are"
+
+
+def test_the_cell_of_a_row_in_the_tail_is_found_once(
+    shop: Path, open_writer: Writer, unit: Unit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also by a reader that moves on from commit to commit; what was added last is found at once."""
+    monkeypatch.setattr(pool_module, "EXACT_TAIL", 0)
+    asked: list[int] = []
+    real = tail_module.widen
+    monkeypatch.setattr(tail_module, "widen", lambda vectors, rows: asked.append(len(rows)) or real(vectors, rows))
+    with SkuDatabase.open(shop) as database:
+        database.search(unit(2, 32), 1)
+        database.search(unit(2, 32), 1)
+        living = 300 - sum(n % 7 == 0 for n in range(2500, 2800))
+        assert asked == [300, living], "the cells of all, the vectors of those that live"
+        new = unit(5, 32, 77)
+        with open_writer(dim=32) as writer:
+            writer.upsert_references([ReferenceRecord(Sku(-1, f"N{n}")) for n in range(5)], new)
+        assert database.refresh()
+        found = database.search(new, 1)
+        assert asked[2:] == [5, living + 5]
+        assert found.rows[:, 0].tolist() == list(range(2800, 2805)) and (found.scores[:, 0] > 0.999).all()
+        database.remove(database.reference_skus(np.array([2802])))
+        assert 2802 not in database.search(new, 3).rows
 
 
 def test_nprobe_of_a_reader(shop: Path, unit: Unit) -> None:
