@@ -2,7 +2,8 @@
 
 `read_labelled` picks the reader by what it finds:
 
-    data.yaml, or images/ (or photos/) beside labels/     YOLO: class x_center y_center width height, fractions
+    data.yaml (its val, if it has one), or images/ (or    YOLO: class x_center y_center width height, fractions
+    photos/) beside labels/
     *.json                                                COCO: images, annotations with bbox x y width height
     boxes.csv beside photos/                              image,x1,y1,x2,y2 and, if known, sku
     truth.csv beside photos/                              source,x_min,y_min,x_max,y_max,sku (the samples)
@@ -26,8 +27,8 @@ from recognition.detection.yolo_labels import read_yolo_labels
 from recognition.errors import UsageError
 from recognition.evaluation.labelled import LabelledCrop, LabelledPhoto
 from recognition.evaluation.public_sets import CLASSES, read_grocery_store, read_sku110k, sku110k_annotations
+from recognition.evaluation.yolo_sets import YoloPairs, yolo_pairs
 from recognition.sources.exif import orientation, read_exif
-from recognition.sources.inputs import PICTURE_SUFFIXES
 
 LAYOUTS_HINT = "see docs/evaluation.md for the layouts"
 
@@ -155,15 +156,9 @@ def _find(folders: Iterable[Path], name: str) -> Path:
 
 
 def _read_yolo(place: Path) -> list[LabelledPhoto]:
-    folder = place.parent if place.suffix in (".yaml", ".yml") else place
-    found = []
-    for images in (p for name in ("images", "photos") for p in sorted(folder.rglob(name)) if p.is_dir()):
-        labels = images.parent / "labels"
-        if labels.is_dir():
-            pictures = (p for p in sorted(images.iterdir()) if p.suffix.lower() in PICTURE_SUFFIXES)
-            found += [(photo, labels / f"{photo.stem}.txt") for photo in pictures]
+    pairs = yolo_pairs(place) or YoloPairs(())
     photos = []
-    for photo, label in found:
+    for photo, label in pairs.val or pairs.train:
         boxes = read_yolo_labels(label, *_upright_size(photo))
         photos.append(LabelledPhoto(photo, boxes.astype(np.float32), ("",) * len(boxes)))
     return photos

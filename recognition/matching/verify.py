@@ -143,7 +143,7 @@ def _pairs(crop: Features, reference: Features) -> tuple[NDArray[np.float32], ND
 def _compare_all(image: Image, candidates: dict[int, Reference]) -> dict[int, tuple[int, float]]:
     if min(image.shape[:2]) < LEAST_SIDE_PX:
         return {}
-    crop = _working(image)
+    crop = working_picture(image)
     features = extract(crop)
     return {j: _compare(crop, features, reference) for j, reference in candidates.items()}
 
@@ -164,11 +164,12 @@ def _content(image: Image) -> _Content:
 
 @lru_cache(maxsize=CACHED_REFERENCES)
 def _reference(content: _Content) -> Reference:
-    image = _working(content.image)
+    image = working_picture(content.image)
     return Reference(extract(image), small_picture(image), max(image.shape[:2]))
 
 
-def _working(image: Image) -> Image:
+def working_picture(image: Image) -> Image:
+    """A picture at the size that features are looked for in: RGB uint8, of any size -> its longer side 256 px or so."""
     zoom = min(WORKING_SIDE / max(image.shape[:2]), LARGEST_ZOOM)
     size = max(2, round(image.shape[1] * zoom)), max(2, round(image.shape[0] * zoom))
     method = cv2.INTER_CUBIC if zoom > 1 else cv2.INTER_AREA

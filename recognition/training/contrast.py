@@ -22,8 +22,9 @@ SAME_PHOTO = 0.75
 
 @dataclass(frozen=True, eq=False)
 class Keys:
-    """Who the rows are. identity: int64 (n,); group: int64 (n,), the photo of a crop, the brand of a reference;
-    named: bool (n,), the identity is the SKU; likeness: float32 (n, d), unit vectors of the encoder before training.
+    """Who the rows are. identity: int64 (n,), equal where two may be one product; group: int64 (n,), the photo of a
+    crop, the brand of a reference; named: bool (n,), the identity is the SKU; likeness: float32 (n, d), unit vectors of
+    the encoder before training.
     """
 
     identity: Tensor

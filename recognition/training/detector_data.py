@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from recognition.detection.yolo_labels import read_yolo_labels
 from recognition.errors import UsageError
 from recognition.evaluation.datasets import read_labelled
-from recognition.training.detector_yolo import Pair, yolo_pairs
+from recognition.evaluation.yolo_sets import Pair, yolo_pairs
 from recognition.types import Failure
 
 

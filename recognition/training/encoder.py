@@ -63,15 +63,17 @@ class Progress:
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """What is known of each product that is trained on, one row each: see `Keys`."""
+    """What is known of each product that is trained on, one row each: see `Keys`. family: those of one may be one
+    product (see `encoder_pairs`)."""
 
+    family: Tensor
     group: Tensor
     named: Tensor
     likeness: Tensor
 
     def keys(self, rows: Tensor) -> Keys:
         """Of some rows, int64 (n,)."""
-        return Keys(rows, self.group[rows], self.named[rows], self.likeness[rows])
+        return Keys(self.family[rows], self.group[rows], self.named[rows], self.likeness[rows])
 
 
 class Trainer:

@@ -103,6 +103,11 @@ class RunFolder:
         return self.path / "likeness.npy"
 
     @property
+    def pairs(self) -> Path:
+        """Facings of photos that show one product."""
+        return self.path / "pairs.npz"
+
+    @property
     def checkpoint(self) -> Path:
         """The state of training."""
         return self.path / "last.pt"
@@ -141,5 +146,5 @@ class RunFolder:
     def _clear(self) -> None:
         for folder in (self.packs, self.encoder):
             shutil.rmtree(folder, ignore_errors=True)
-        for file in (self.boxes, self.likeness, self.checkpoint, self.report, self.options):
+        for file in (self.boxes, self.likeness, self.pairs, self.checkpoint, self.report, self.options):
             file.unlink(missing_ok=True)

@@ -23,6 +23,7 @@ from recognition.training.crops import LONGEST
 from recognition.training.encoder import Budget, Progress, Rows, Trainer, read_checkpoint, train
 from recognition.training.encoder_net import DIM, EncoderNet, half_whitening
 from recognition.training.encoder_options import MINUTES, EncoderOptions, RunFolder
+from recognition.training.encoder_pairs import Pairs, find_pairs
 from recognition.training.encoder_probe import Probe, distinct, make_probe
 from recognition.training.encoder_shelves import Say, read_shelves
 from recognition.training.encoder_sources import (
@@ -127,15 +128,18 @@ class _Run:
         say(f"{len(products)} products to train on, {len(material.held_out)} held out ({material.held_out_of})")
         if state is None:
             likeness = self._start()
+            pairs = find_pairs(products, likeness[: len(products)], say)
+            np.savez(self._folder.pairs, same=pairs.same, family=pairs.family)
         elif state["notes"]["material"] != material.digest:
             hint = "bring the old pictures back, or begin anew with --overwrite"
             raise UsageError(f"{self._folder.path}: the pictures are others than when this run began", hint)
         else:
             likeness = np.load(self._folder.likeness)
+            pairs = Pairs(**np.load(self._folder.pairs))
             if "head.weight" in state["live"]:
                 weight = state["live"]["head.weight"].cpu().numpy()
                 net.add_head(np.zeros_like(weight), np.zeros(weight.shape[1], np.float32))
-        self._likeness = likeness[: len(products)]
+        self._likeness, self._pairs = likeness[: len(products)], pairs
         held_out = distinct(material.held_out, likeness[len(products) :])
         backgrounds = [products[i].first for i in range(0, len(products), max(1, len(products) // BACKGROUNDS))]
         self.probe = make_probe(held_out, backgrounds, net.spec.size[0], self._options.seed)
@@ -154,7 +158,7 @@ class _Run:
         """What is trained on."""
         options = self._options
         spec = self._net.training_spec
-        return Batches(self._material.sources, self._likeness, options.batch, spec, options.seed)
+        return Batches(self._material.sources, self._pairs.partners(), options.batch, spec, options.seed)
 
     def save(self) -> None:
         """Writes a checkpoint."""
@@ -206,6 +210,7 @@ class _Run:
         numbers = {group: number for number, group in enumerate(dict.fromkeys(p.group for p in products))}
         device = self._net.device
         return Rows(
+            torch.from_numpy(self._pairs.family).to(device),
             torch.tensor([numbers[product.group] for product in products], device=device),
             torch.tensor([product.named for product in products], device=device),
             torch.from_numpy(self._likeness).to(device),

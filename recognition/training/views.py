@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -19,9 +19,8 @@ from recognition.training.material import Product, Source
 IN_HAND = 0.3
 REAL_VIEW_RATE = 0.7
 """How often the view of a product with photos begins with one of them, and not with its reference."""
-TWIN_RATE = 0.4
-TWIN_LIKENESS = 0.88
-"""Likeness, to the encoder before training, from which two crops of a photo are facings of one product."""
+PARTNER_RATE = 0.5
+"""How often a facing is paired with a confirmed other facing of its product, where there is one."""
 WHITE = 243
 
 
@@ -37,12 +36,17 @@ class Batch:
 class Batches:
     """Draws batch number `step`; the same step gives the same batch, in any order and from any thread.
 
-    likeness: unit vectors (products, d) of the encoder before training, which find other facings of a product in its
-    photo; products are numbered through all sources.
+    partners: other facings of the same product, by the number of a product (see `encoder_pairs`); products are numbered
+    through all sources.
     """
 
     def __init__(
-        self, sources: Sequence[Source], likeness: NDArray[np.float32], size: int, spec: PreprocessSpec, seed: int
+        self,
+        sources: Sequence[Source],
+        partners: Mapping[int, Sequence[int]],
+        size: int,
+        spec: PreprocessSpec,
+        seed: int,
     ) -> None:
         """size: pairs in a batch, divided among the sources; spec: how pictures are fitted into the input."""
         self._spec, self._seed = spec, seed
@@ -54,7 +58,7 @@ class Batches:
         for source in sources:
             self._pools.append(_Pool(source, first))
             first += len(source.products)
-        self._twins = _twins(self._products, likeness)
+        self._partners = partners
 
     def draw(self, step: int) -> Batch:
         """The batch of a step; each product stands in it once."""
@@ -66,8 +70,8 @@ class Batches:
 
     def _pair(self, row: int, rng: random.Random) -> tuple[Rgb, Rgb]:
         reference, other = two_pictures(self._products[row], rng)
-        if row in self._twins and rng.random() < TWIN_RATE:
-            other = self._products[rng.choice(self._twins[row])].first
+        if row in self._partners and rng.random() < PARTNER_RATE:
+            other = self._products[rng.choice(self._partners[row])].first
         background = self._products[rng.randrange(len(self._products))].first
         return two_views(reference, other, background, self._spec.size[0], rng)
 
@@ -124,16 +128,3 @@ class _Pool:
             if len(rows) >= count:
                 break
         return list(rows)[:count]
-
-
-def _twins(products: Sequence[Product], likeness: NDArray[np.float32]) -> dict[int, list[int]]:
-    photos: dict[str, list[int]] = defaultdict(list)
-    for row, product in enumerate(products):
-        if not product.named:
-            photos[product.group].append(row)
-    twins = {}
-    for rows in photos.values():
-        same = likeness[rows] @ likeness[rows].T > TWIN_LIKENESS
-        np.fill_diagonal(same, False)
-        twins.update({row: [rows[j] for j in np.flatnonzero(same[i])] for i, row in enumerate(rows) if same[i].any()})
-    return twins

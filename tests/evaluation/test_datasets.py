@@ -41,8 +41,10 @@ def test_yolo_folders(tmp_path: Path, images: str) -> None:
 def test_yolo_by_its_yaml_and_with_splits(tmp_path: Path) -> None:
     for split in ("train", "val"):
         yolo(tmp_path / split)
-    (tmp_path / "data.yaml").write_text("names: {0: product}\n")
-    assert len(read_labelled(tmp_path / "data.yaml")) == 4
+    assert len(read_labelled(tmp_path)) == 4
+    (tmp_path / "data.yaml").write_text("train: train/images\nval: val/images\nnames: {0: product}\n")
+    for place in (tmp_path, tmp_path / "data.yaml"):
+        assert [photo.path.parent.parent.name for photo in read_labelled(place)] == ["val", "val"]
 
 
 def test_yolo_fractions_are_of_the_upright_photo(tmp_path: Path) -> None:

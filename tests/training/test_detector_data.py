@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from recognition.errors import UsageError
+from recognition.evaluation.yolo_sets import yolo_pairs
 from recognition.training.detector_data import Example, Split, hold_out, read_examples, require
-from recognition.training.detector_yolo import yolo_pairs
 
 LABEL = "3 0.5 0.5 0.2 0.4\n"
 PIXELS = [[40, 30, 60, 70]]  # the same box in a photo of 100 x 100
