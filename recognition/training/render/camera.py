@@ -88,7 +88,7 @@ def develop(image: NDArray[np.uint8], look: Look, rng: np.random.Generator) -> N
     if look.blur > 0.2:
         out = cv2.GaussianBlur(out, (0, 0), look.blur)
     if look.motion > 1:
-        out = cv2.filter2D(out, -1, _shake(look.motion, float(rng.uniform(0, np.pi))))
+        out = cv2.filter2D(out, -1, motion_kernel(look.motion, float(rng.uniform(0, np.pi))))
     out = np.where(out > 225, 225 + (out - 225) * 0.45, out)  # highlights roll off instead of clipping hard
     if look.noise > 0:
         grain = rng.standard_normal((height, width, 1), dtype=np.float32)
@@ -113,7 +113,8 @@ def _glare(height: int, width: int, spots: int, rng: np.random.Generator) -> NDA
     return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-def _shake(length: float, angle: float) -> NDArray[np.float32]:
+def motion_kernel(length: float, angle: float) -> NDArray[np.float32]:
+    """A line of sum 1, float32 (k, k): what moves by `length` pixels in the direction `angle` (radians) is drawn so."""
     size = int(length) // 2 * 2 + 3
     kernel = np.zeros((size, size), np.float32)
     middle, reach = size // 2, np.array([np.cos(angle), np.sin(angle)]) * length / 2

@@ -85,7 +85,7 @@ def write_samples(out: Path, photos: Sequence[Photo] = PHOTOS) -> dict[str, Scen
     try:
         for folder in ("packshots", "photos"):
             (out / folder).mkdir(parents=True, exist_ok=True)
-        _write_catalogue(out, catalogue)
+        write_catalogue(out, catalogue)
         for number, photo in enumerate(photos):
             scene = render_scene(stock, photo.style, SAMPLE_SEED + number)
             source = f"photos/{photo.name}.jpg"
@@ -97,7 +97,12 @@ def write_samples(out: Path, photos: Sequence[Photo] = PHOTOS) -> dict[str, Scen
     return truths
 
 
-def _write_catalogue(out: Path, catalogue: Sequence[PackDesign]) -> None:
+def write_catalogue(out: Path, catalogue: Sequence[PackDesign]) -> None:
+    """Writes `catalog.csv` and its `packshots/` below `out`, which holds that folder already.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
     with (out / "catalog.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(CATALOG_COLUMNS)

@@ -74,6 +74,14 @@ def render_scene(stock: Stock, style: SceneStyle, seed: int) -> Scene:
     rng = np.random.default_rng([seed, 11])
     gondola = plan_gondola(stock, style.plan, rng)
     canvas = Canvas(_aim(gondola, style))
+    painter = paint_gondola(canvas, gondola, stock, rng)
+    _obstruct(canvas, gondola, style, rng)
+    truth = number_places(painter.seen(), painter.gaps())
+    return Scene(develop(canvas.image, style.look, rng), truth, style.look.jpeg)
+
+
+def paint_gondola(canvas: Canvas, gondola: Gondola, stock: Stock, rng: np.random.Generator) -> Painter:
+    """Draws room, boards and packs; the painter knows what of them can be seen."""
     shop = random_shop(rng)
     painter = Painter(canvas, gondola, stock, shop.board)
     paint_room(canvas, gondola, shop, rng)
@@ -88,9 +96,7 @@ def render_scene(stock: Stock, style: SceneStyle, seed: int) -> Scene:
         paint_lip(canvas, shelf, gondola, shop, rng)
         if number in above:
             paint_underside(canvas, shelf, gondola, shop)
-    _obstruct(canvas, gondola, style, rng)
-    truth = number_places(painter.seen(), painter.gaps())
-    return Scene(develop(canvas.image, style.look, rng), truth, style.look.jpeg)
+    return painter
 
 
 def _aim(gondola: Gondola, style: SceneStyle) -> Camera:
