@@ -51,7 +51,8 @@ class Frame:
     source: the path or URL as found (passwords masked). index: 0 for a photo, frame number from 0 in a video.
     image: BGR uint8 (h, w, 3), EXIF orientation applied. captured_at: ISO 8601 with offset, or "" when unknown.
     advice: words for the photographer (`blurred`, `dark`, `glare`, `too far`). notes: what the reader did
-    that a user should know ("animated: first frame used").
+    that a user should know ("animated: first frame used"). seconds: since a film began, since the epoch (1970, UTC)
+    for a camera, NaN for what has no clock.
     """
 
     source: str
@@ -62,6 +63,7 @@ class Frame:
     planogram_id: str = ""
     advice: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    seconds: float = float("nan")
 
     def __post_init__(self) -> None:
         _check("Frame.image", self.image, (None, None, 3), np.uint8)
@@ -78,6 +80,18 @@ class Failure:
     stage: str
     error: str
     hint: str = ""
+
+
+@dataclass(frozen=True)
+class Gap(Failure):
+    """A time without frames that a live stream survives; what was tracked before it must not be tracked on.
+
+    It comes twice: when frames stop, `until` NaN; and before the first frame after it, `until` set. A frame of
+    another size than the one before follows a Gap of no length. since, until: seconds since 1970 (UTC).
+    """
+
+    since: float = float("nan")
+    until: float = float("nan")
 
 
 @dataclass(frozen=True, eq=False)

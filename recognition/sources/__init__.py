@@ -1,1 +1,1 @@
-"""Where frames come from: photos, folders and patterns (videos and cameras later)."""
+"""Where frames come from: photos, folders and patterns, films, cameras."""
