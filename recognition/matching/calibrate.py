@@ -29,7 +29,10 @@ from recognition.matching.views import shelf_view
 from recognition.skus.index import SkuIndex
 from recognition.types import NO_SKU, Image, Neighbors
 
-__all__ = ["Calibration", "Reference", "calibrate", "choose_rows", "default_calibration", "needs_recalibration"]
+__all__ = [
+    "Calibration", "Reference", "Views", "calibrate", "choose_rows", "default_calibration",
+    "draw_views", "needs_recalibration",
+]  # fmt: skip
 
 SAMPLE = 1000
 LEAST_SKUS = 6
@@ -62,6 +65,22 @@ class Reference:
 
 
 @dataclass(frozen=True, eq=False)
+class Views:
+    """References and views of them, embedded: they set thresholds, and what keeps a runtime's answers equal is seen on
+    them.
+
+    skus: int64 (r,), vectors: float32 (r, d), of the references. of: int64 (n,), the reference of each view, those of
+    one together. crops: RGB uint8 (h, w, 3), n of them, crop_vectors: float32 (n, d), of the views.
+    """
+
+    skus: NDArray[np.int64]
+    vectors: NDArray[np.float32]
+    of: NDArray[np.int64]
+    crops: list[Image]
+    crop_vectors: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
 class _Trial:
     """Views of references and what a search finds for each, with the own SKU left in (known) or out (strangers)."""
 
@@ -77,33 +96,43 @@ def choose_rows(rows: NDArray[np.int64], seed: int = 0) -> NDArray[np.int64]:
     return np.sort(drawn)
 
 
+def draw_views(encoder: Encoder, references: Iterable[Reference], seed: int = 0) -> Views:
+    """Views of at most 1,000 references, several each where there are few, fixed by seed.
+
+    Raises:
+        EncoderError: the model failed.
+    """
+    sample = list(islice(references, SAMPLE))
+    each = min(MOST_VIEWS_EACH, max(1, -(-WANTED_VIEWS // max(len(sample), 1))))
+    of = np.repeat(np.arange(len(sample)), each)
+    crops = [shelf_view(sample[int(i)].image, seed * len(of) + v) for v, i in enumerate(of)]
+    vectors, crop_vectors = (
+        np.concatenate([np.zeros((0, encoder.dim), np.float32), *map(encoder.encode, _chunks(images))])
+        for images in ([reference.image for reference in sample], crops)
+    )
+    return Views(np.array([r.sku for r in sample], np.int64), vectors, of, crops, crop_vectors)
+
+
 def needs_recalibration(calibration: Calibration, references: int) -> bool:
     """True when the catalogue has grown by half since: the best stranger's score rises with it."""
     return references >= GROWTH * max(calibration.references, 1)
 
 
 def calibrate(
-    index: SkuIndex,
-    encoder: Encoder,
-    references: Iterable[Reference],
-    reference_image: ReferenceImage,
-    brands: Brands,
-    false_known: float = 0.02,
-    seed: int = 0,
+    index: SkuIndex, views: Views, reference_image: ReferenceImage, brands: Brands, false_known: float = 0.02
 ) -> Calibration:
     """Thresholds at which at most `false_known` of left-out products are given a SKU.
 
     A product is left out together with its brand, since what a catalogue lacks is mostly other makers' goods; the
     figure therefore does not cover a missing variant of a brand that is stocked.
 
-    references: a random sample, of which 1,000 are used (see `choose_rows`). Fewer than 6 different packs say nothing
-    of strangers: the defaults are returned. Needs about 0.05 s a reference, several views each for small catalogues.
+    views: of a random sample of the references (see `choose_rows`). Fewer than 6 different packs say nothing of
+    strangers: the defaults are returned. Needs about 0.05 s a reference, drawing the views included.
 
     Raises:
-        EncoderError: the model failed. DatabaseError: the index cannot be searched.
+        DatabaseError: the index cannot be searched.
     """
-    sample = list(islice(references, SAMPLE))
-    trial = _search(index.search, encoder, sample, brands, seed)
+    trial = _search(index.search, views, brands)
     if trial is None:
         return default_calibration(index.count(), false_known)
     plain, left_out = fit_model(
@@ -138,17 +167,12 @@ def _with_verification(
     return replace(calibration, verified=replace(model, accept=accept))
 
 
-def _search(search: Search, encoder: Encoder, sample: Sequence[Reference], brands: Brands, seed: int) -> _Trial | None:
-    """The views of the sample, searched; None when there are too few packs to speak of strangers."""
-    if not sample:
+def _search(search: Search, views: Views, brands: Brands) -> _Trial | None:
+    """The views, searched; None when there are too few packs to speak of strangers."""
+    if not len(views.skus):
         return None
-    own = np.array([reference.sku for reference in sample], np.int64)
-    vectors = np.concatenate([encoder.encode([r.image for r in chunk]) for chunk in _chunks(sample)])
-    near = search(vectors, 1 + TWINS)
-    each = min(MOST_VIEWS_EACH, max(1, -(-WANTED_VIEWS // len(sample))))
-    of = np.repeat(np.arange(len(sample)), each)
-    crops = [shelf_view(sample[int(i)].image, seed * len(of) + v) for v, i in enumerate(of)]
-    found = search(np.concatenate([encoder.encode(chunk) for chunk in _chunks(crops)]), SEARCHED)
+    own, of = views.skus, views.of
+    near, found = search(views.vectors, 1 + TWINS), search(views.crop_vectors, SEARCHED)
     column = _column_of(own[of], found)
     if not (column >= 0).any():
         return None
@@ -162,7 +186,7 @@ def _search(search: Search, encoder: Encoder, sample: Sequence[Reference], brand
     own, known = own[of][kept], _take(found, kept)
     if not (_column_of(own, known) >= 0).any():
         return None
-    return _Trial(own, known, _take(strangers, kept), [crops[i] for i in np.flatnonzero(kept)])
+    return _Trial(own, known, _take(strangers, kept), [views.crops[i] for i in np.flatnonzero(kept)])
 
 
 def _same_brand(own: NDArray[np.int64], skus: NDArray[np.int64], brands: Brands) -> NDArray[np.int64]:

@@ -16,9 +16,8 @@ from recognition.skus.catalog_sql import ids_where, read_skus
 from recognition.skus.index import Where
 from recognition.skus.pool import Pool
 from recognition.skus.records import DatabaseInfo, ReferenceRecord
-from recognition.skus.schema import connect_reader, reporting
+from recognition.skus.schema import check_format, connect_reader, reporting
 from recognition.skus.snapshot import Snapshot, take_snapshot
-from recognition.skus.tables import FORMAT
 from recognition.skus.thumbnails import decode_thumbnail
 from recognition.skus.verify import verify
 from recognition.skus.writer import DatabaseWriter, check_encoder
@@ -77,7 +76,7 @@ class SkuDatabase:
             version = self._data_version()
             if version == self._version:
                 return False
-            newest = take_snapshot(self._db, self.folder)
+            newest = take_snapshot(self._db, self.folder, self._snapshot)
         # The queries that this reader is asked are of the former encoder.
         check_encoder(self.folder, newest.live, self._snapshot.live.encoder, self._snapshot.live.fingerprint)
         self._snapshot, self._version = newest, version
@@ -154,11 +153,13 @@ class SkuDatabase:
         """What the database holds."""
         seen, live = self._snapshot, self._snapshot.live
         kind = seen.index.kind if seen.index else "exact"
+        with reporting(self.folder):
+            written = check_format(self._db, self.folder)
         return DatabaseInfo(
             skus=seen.skus, references=self.count(), encoder=live.encoder, dim=live.dim, fingerprint=live.fingerprint,
             index=kind, indexed=live.indexed_rows, nprobe=live.nprobe, recall=live.recall,
             recall_at_10=live.recall_at_10, views=live.views,
-            calibrated=live.calibration is not None, generation=live.generation, format=FORMAT,
+            calibrated=live.calibration is not None, generation=live.generation, format=written,
         )  # fmt: skip
 
     def describe(self, ids: Iterable[int]) -> dict[int, Sku]:

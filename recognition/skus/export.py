@@ -16,6 +16,7 @@ from recognition.skus.intake import HASH, KNOWN, SIZES
 from recognition.skus.known import portions
 from recognition.skus.listing import Listed, Listing
 from recognition.skus.parquet import write_rows
+from recognition.skus.probes import read_probes, save_probes
 from recognition.skus.source import PARQUET_SUFFIXES
 
 PART = 1_000_000
@@ -53,7 +54,7 @@ def export_catalog(folder: Path, out: Path, progress: Progress | None = None) ->
 
 
 def export_vectors(folder: Path, out: Path, progress: Progress | None = None) -> int:
-    """Writes vectors float16 and metadata into a new folder, in parts of a million; the number of references.
+    """Writes vectors float16, metadata and probes into a new folder, in parts of a million; the number of references.
 
     Rows without the dead ones; column `content_hash` says which picture a vector is of, so that what is imported again
     is known again.
@@ -69,6 +70,8 @@ def export_vectors(folder: Path, out: Path, progress: Progress | None = None) ->
         try:
             (out / VECTORS).mkdir(parents=True)
             (out / TABLES).mkdir()
+            if len(probes := read_probes(folder, listing.live.fingerprint)[0]):
+                save_probes(out, probes)
             for number in range(max(1, -(-total // PART))):
                 _write_part(listing, out, number, columns, islice(references, PART))
         except OSError as error:

@@ -30,6 +30,7 @@ from recognition.skus.migration_log import (
     read_migration,
 )
 from recognition.skus.pictures import load_packshot
+from recognition.skus.probes import forget_probes
 from recognition.skus.schema import (
     connect_reader,
     read_live,
@@ -107,7 +108,7 @@ def migrate_database(
     progress: Callable[[int, int], None] | None = None,
     on_commit: Callable[[int], None] | None = None,
 ) -> MigrationReport:
-    """Makes the vectors those of `encoder`; readers that are open go on with the former ones. Thresholds go.
+    """Makes the vectors those of `encoder`; readers that are open go on with the former ones. Thresholds and probes go.
 
     With the encoder that the database has already, an unfinished migration is given up. without_lost: references whose
     picture is gone, or cannot be read, are left out. progress: references done, of all; on_commit: references embedded
@@ -198,6 +199,7 @@ def _publish(db: sqlite3.Connection, folder: Path) -> None:
     fresh = with_index(folder, moved, np.append(read_rows(db)[1], False)[sources])
     with transaction(db):
         forget(db)
+        forget_probes(db)
         move_rows(db, sources, blocks)
         write_live(db, fresh)
     delete_strays(db, folder)

@@ -23,9 +23,11 @@ from recognition.skus.tables import (
     APPLICATION_ID,
     DIGESTED,
     FORMAT,
+    READABLE,
     add_functions,
     check_tables,
     create_tables,
+    stand_in,
     upgrade_tables,
 )
 from recognition.skus.vectors import HEAD_BYTES, file_checksum
@@ -123,8 +125,10 @@ def connect_reader(folder: Path, upgradable: bool = False) -> sqlite3.Connection
     try:
         if _is_empty(db):
             raise DatabaseMissingError(f"{folder}: the SKU database was never finished", hint)
-        if check_format(db, folder, upgradable) == FORMAT:
-            check_tables(db)
+        if (version := check_format(db, folder, upgradable)) >= READABLE:
+            check_tables(db, version)
+            if version < FORMAT:
+                stand_in(db)
         add_functions(db)
     except BaseException:
         db.close()
@@ -153,11 +157,11 @@ def connect_writer(folder: Path, fresh: Live | None) -> sqlite3.Connection:
             with transaction(db):
                 create_tables(db)
                 write_live(db, fresh)
-        if check_format(db, folder, upgradable=True) < FORMAT:
+        if (version := check_format(db, folder, upgradable=True)) < FORMAT:
             with transaction(db):
-                upgrade_tables(db)
+                upgrade_tables(db, version)
                 live = read_live(db)
-                if (index := folder / live.index_file).is_file():
+                if version == 1 and (index := folder / live.index_file).is_file():
                     write_live(db, replace(live, index_head_crc=file_checksum(index, HEAD_BYTES)))
         check_tables(db)
     except BaseException:
@@ -176,7 +180,7 @@ def check_format(db: sqlite3.Connection, folder: Path, upgradable: bool = False)
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if application != APPLICATION_ID:
         raise DatabaseVersionError(f"{folder / FILE}: not a SKU database of this program", "give another --db")
-    if version == FORMAT or (upgradable and version == 1):
+    if READABLE <= version <= FORMAT or (upgradable and version == 1):
         return int(version)
     raise DatabaseVersionError(
         f"{folder}: the SKU database has format {version}, this program knows format {FORMAT}",

@@ -6,7 +6,9 @@ import sqlite3
 import zlib
 from contextlib import closing
 
-FORMAT = 2
+FORMAT = 3
+READABLE = 2
+"""Formats from this one on are read as they are; what they lack is seen as empty."""
 APPLICATION_ID = 0x534B5544
 
 # A SKU of the database is one that has a reference. The row in `sku` stays when the last reference goes, so that an
@@ -41,6 +43,13 @@ CREATE TABLE migration (
     fingerprint TEXT NOT NULL, dim INTEGER NOT NULL);
 CREATE TABLE migrated (first INTEGER PRIMARY KEY, rows INTEGER NOT NULL, crc INTEGER NOT NULL, sources BLOB NOT NULL);
 """
+# Crops with their vectors by the encoder, which prove a runtime; and what was measured of the runtimes, opaque text.
+_PROBES = """
+CREATE TABLE probe (
+    number INTEGER PRIMARY KEY, picture BLOB NOT NULL, vector BLOB NOT NULL, fingerprint TEXT NOT NULL,
+    digest INTEGER NOT NULL);
+CREATE TABLE runtime (one INTEGER PRIMARY KEY CHECK (one = 1), choice TEXT NOT NULL, digest INTEGER NOT NULL);
+"""
 DIGESTED = {
     "live": "generation, vectors, rows, index_file, indexed_rows, index_crc, index_head_crc, nprobe, recall, "
     "recall_at_10, views, encoder, fingerprint, dim, calibration",
@@ -49,7 +58,10 @@ DIGESTED = {
     "reference": "sku, image, hash",
     "thumbnail": "picture",
     "block": "first, rows, crc, skus",
+    "probe": "number, picture, vector, fingerprint",
+    "runtime": "choice",
 }
+_IN_1 = ("live", "sku", "reference", "thumbnail", "block")
 _FROM_1 = """
 ALTER TABLE live ADD COLUMN index_head_crc INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE live ADD COLUMN recall_at_10 REAL NOT NULL DEFAULT 0;
@@ -62,34 +74,42 @@ def add_functions(db: sqlite3.Connection) -> None:
     db.create_function("row_digest", -1, row_digest, deterministic=True)
 
 
-def create_tables(db: sqlite3.Connection) -> None:
-    """Tables of the newest format, in an open transaction."""
-    _run(db, _TABLES + _MIGRATION)
+def create_tables(db: sqlite3.Connection, version: int = FORMAT) -> None:
+    """Tables of a format that can be read, in an open transaction."""
+    _run(db, _TABLES + _MIGRATION + (_PROBES if version >= 3 else ""))
     db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    db.execute(f"PRAGMA user_version = {FORMAT}")
+    db.execute(f"PRAGMA user_version = {version}")
 
 
-def upgrade_tables(db: sqlite3.Connection) -> None:
-    """From format 1, which had no digests, no migration and one way to see several references; in an open transaction.
+def upgrade_tables(db: sqlite3.Connection, version: int) -> None:
+    """From format 2, which had no probes, or 1, which had no digests, no migration and one way to see several
+    references; in an open transaction.
 
     What is in the rows is taken for right: there is nothing to hold it against. The check sum of the index's head is
     left to whoever can read that file.
     """
-    _run(db, _FROM_1 + _MIGRATION)
-    for table, columns in DIGESTED.items():
-        db.execute(f"ALTER TABLE {table} ADD COLUMN digest INTEGER NOT NULL DEFAULT 0")
-        db.execute(f"UPDATE {table} SET digest = row_digest({columns})")
+    if version == 1:
+        _run(db, _FROM_1 + _MIGRATION)
+        for table in _IN_1:
+            db.execute(f"ALTER TABLE {table} ADD COLUMN digest INTEGER NOT NULL DEFAULT 0")
+            db.execute(f"UPDATE {table} SET digest = row_digest({DIGESTED[table]})")
+    _run(db, _PROBES)
     db.execute(f"PRAGMA user_version = {FORMAT}")
 
 
-def check_tables(db: sqlite3.Connection) -> None:
-    """Holds the declarations of tables and columns, which no digest covers, against this program's.
+def stand_in(db: sqlite3.Connection) -> None:
+    """Gives a reader of format 2 what that lacks: empty tables, seen by this connection alone."""
+    _run(db, _PROBES.replace("CREATE TABLE", "CREATE TEMP TABLE"))
+
+
+def check_tables(db: sqlite3.Connection, version: int = FORMAT) -> None:
+    """Holds the declarations of tables and columns, which no digest covers, against those of a format.
 
     Raises:
         sqlite3.DatabaseError: they differ.
     """
     with closing(sqlite3.connect(":memory:")) as fresh:
-        create_tables(fresh)
+        create_tables(fresh, version)
         if _columns(db) != _columns(fresh):
             raise sqlite3.DatabaseError("its tables have other columns than they should")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from recognition.errors import DatabaseDamagedError
+from recognition.skus.probes import REMAKE as PROBES_REMAKE
 from recognition.skus.schema import snapshot_of
 from recognition.skus.snapshot import Snapshot
 from recognition.skus.tables import DIGESTED
@@ -24,6 +25,8 @@ _TOLD = {
         "SELECT 'the thumbnail of row ' || row",
         "remove its SKU with recognize.py skus remove and build again, or restore a copy",
     ),
+    "probe": ("SELECT 'probe ' || number", PROBES_REMAKE),
+    "runtime": ("SELECT 'the choice of the runtime'", PROBES_REMAKE),
 }
 """By table: how a row is named, and what mends it. Of the others every reader checks the digests."""
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from recognition.errors import DatabaseError, EncoderMismatchError
 from recognition.skus.catalog_sql import bury, ids_of, put_sku, rows_of_keys, rows_of_texts
 from recognition.skus.generations import index_is_due, publish_index, put_blocks
+from recognition.skus.probes import Probes, put_probes
 from recognition.skus.records import ReferenceRecord
 from recognition.skus.schema import Live, new_live, read_live, reporting, transaction, write_live
 from recognition.skus.session import write_session
@@ -142,6 +143,17 @@ class DatabaseWriter:
         with self._changing() as live:
             if views != live.views:
                 write_live(self._db, replace(live, views=views, calibration=None))
+
+    def set_probes(self, probes: Probes, choice: str | None) -> None:
+        """Keeps probes of the encoder, and what was measured of its runtimes as the matching room wrote it, in place of
+        the former.
+
+        Raises:
+            EncoderMismatchError: they are of another encoder.
+        """
+        with self._changing() as live:
+            check_encoder(self._folder, live, "another", probes.fingerprint)
+            put_probes(self._db, probes, choice)
 
     def index_is_due(self) -> bool:
         """Whether the rows outside the index have become many, or its file is gone."""

@@ -3,7 +3,7 @@ import pytest
 from fakes import FakeEncoder, FakeIndex
 
 from recognition.matching import calibrate as module
-from recognition.matching.calibrate import Reference, calibrate, choose_rows, default_calibration
+from recognition.matching.calibrate import Reference, calibrate, choose_rows, default_calibration, draw_views
 from recognition.matching.match import match
 from recognition.matching.views import shelf_view
 from recognition.settings import MatchSettings
@@ -33,7 +33,7 @@ def few_views():
 @pytest.fixture(scope="module")
 def calibration(few_views, index, packs):
     sample = [Reference(sku, image) for sku, image in zip(SKUS, packs, strict=True)]
-    return calibrate(index, ENCODER, sample, lambda row: packs[row], no_brands)
+    return calibrate(index, draw_views(ENCODER, sample), lambda row: packs[row], no_brands)
 
 
 def run(crops, index, calibration, packs, settings=SETTINGS):
@@ -99,19 +99,21 @@ def test_calibration_is_fixed_by_its_seed_and_counts_what_it_saw(calibration):
 def test_few_packs_get_the_defaults(packs, skus):
     index = FakeIndex(SKUS[:skus], ENCODER.encode(packs[:skus]))
     sample = [Reference(SKUS[i], packs[i]) for i in range(skus)]
-    assert calibrate(index, ENCODER, sample, lambda row: packs[row], no_brands, 0.01) == default_calibration(skus, 0.01)
+    assert calibrate(
+        index, draw_views(ENCODER, sample), lambda row: packs[row], no_brands, 0.01
+    ) == default_calibration(skus, 0.01)
 
 
 def test_many_references_of_one_pack_are_few_packs(packs):
     vectors = np.repeat(ENCODER.encode(packs[:1]), 9, axis=0)
     index = FakeIndex(range(9), vectors)
     sample = [Reference(i, packs[0]) for i in range(9)]
-    assert calibrate(index, ENCODER, sample, lambda row: packs[0], no_brands).views == 0
+    assert calibrate(index, draw_views(ENCODER, sample), lambda row: packs[0], no_brands).views == 0
 
 
 def test_without_thumbnails_only_the_search_is_calibrated(index, packs):
     sample = [Reference(sku, image) for sku, image in zip(SKUS, packs, strict=True)]
-    calibration = calibrate(index, ENCODER, sample, lambda row: None, no_brands)
+    calibration = calibrate(index, draw_views(ENCODER, sample), lambda row: None, no_brands)
     defaults = default_calibration(12)
     assert calibration.verified == defaults.verified
     assert calibration.plain != defaults.plain

@@ -14,7 +14,7 @@ from recognition.errors import DatabaseDamagedError, DatabaseVersionError
 from recognition.skus.compact import compact
 from recognition.skus.database import SkuDatabase
 from recognition.skus.listing import Listing
-from recognition.skus.tables import FORMAT, row_digest
+from recognition.skus.tables import FORMAT, READABLE, row_digest
 from recognition.skus.writer import DatabaseWriter
 
 DATA = Path(__file__).parents[1] / "data"
@@ -108,3 +108,10 @@ def test_an_upgrade_that_fails_leaves_the_old_format(kept: Path, monkeypatch: py
 )
 def test_row_digest(one: tuple[str, ...], other: tuple[str, ...], same: bool) -> None:
     assert (row_digest(*one) == row_digest(*other)) == same
+
+
+@pytest.mark.parametrize("number", range(READABLE, FORMAT + 1))
+def test_a_reader_says_which_format_it_reads(tmp_path: Path, number: int) -> None:
+    shutil.copytree(DATA / f"sku-db-format-{number}", tmp_path / "db")
+    with SkuDatabase.open(tmp_path / "db") as database:
+        assert database.info().format == number
