@@ -35,6 +35,7 @@ def examine(db: Path) -> Iterator[Check]:
     for library in LIBRARIES:
         yield _attempt(library, partial(importlib.metadata.version, library), "run `make setup` again")
     yield _attempt("faiss", _faiss, "install faiss-gpu (Linux) or faiss-cpu")
+    yield Check("openvino", True, _openvino())
     yield _attempt("device", _device, "see the message of torch")
     yield _attempt("detector starter", _detector, "install the program again")
     yield _attempt("encoder starter", _encoder, "install the program again")
@@ -55,6 +56,13 @@ def _faiss() -> str:
     import faiss
 
     return f"{faiss.__version__}, {faiss.get_num_gpus() if hasattr(faiss, 'get_num_gpus') else 0} GPUs"
+
+
+def _openvino() -> str:
+    try:
+        return f"{importlib.metadata.version('openvino')}, for encoders on the CPU"
+    except importlib.metadata.PackageNotFoundError:
+        return "not there: encoders on the CPU run in torch, more slowly; pip install openvino"
 
 
 def _device() -> str:
@@ -81,7 +89,8 @@ def _encoder() -> str:
 
     encoder = load_encoder(EmbedSettings())
     encoder.encode([np.full((64, 32, 3), 128, np.uint8)])
-    return f"{encoder.name}, {encoder.dim} numbers, fingerprint {encoder.fingerprint[:12]}"
+    runtime = getattr(encoder, "runtime", "")
+    return f"{encoder.name}, {encoder.dim} numbers, run by {runtime}, fingerprint {encoder.fingerprint[:12]}"
 
 
 def _database(db: Path) -> str:

@@ -17,7 +17,7 @@ from recognition.errors import WeightsError
 FORMAT = 1  # raised when the rule below changes, so that old databases are re-embedded knowingly
 
 # Only the vision half of a two-tower file is used.
-_TOWERS = {"clip": ("vision_model.", "visual_projection."), "siglip": ("vision_model.",)}
+_TOWERS = {"clip": ("vision_model.", "visual_projection."), "siglip": ("vision_model.",), "open_clip": ("visual.",)}
 _INFORMATIVE = {"transformers_version", "torch_dtype", "dtype", "architectures", "id2label", "label2id", "auto_map"}
 
 
@@ -55,7 +55,9 @@ def fingerprint(folder: ModelFolder, spec: PreprocessSpec, dim: int) -> str:
 def _architecture(config: Mapping[str, Any]) -> Any:
     """What of config.json decides the features: the vision half where there are two."""
     used = config
-    if config.get("model_type") in _TOWERS:
+    if config.get("model_type") == "open_clip":
+        used = {key: value for key, value in config.items() if key != "text_cfg"}
+    elif config.get("model_type") in _TOWERS:
         used = {**(config.get("vision_config") or {}), "projection_dim": config.get("projection_dim")}
     return {key: value for key, value in used.items() if key not in _INFORMATIVE and not key.startswith("_")}
 

@@ -5,6 +5,12 @@
     preprocessor_config.json   the model's own preprocessing
     recognition.json           optional: how this program uses the model (`Recipe`)
     head.safetensors           optional: `weight` (d, D) and `bias` (d,), applied to the pooled feature
+    tokenizer.json, ...        optional: for the text tower
+
+or in open_clip's, which is taken where there is no config.json, or one that asks for code of its own:
+
+    open_clip_config.json      architecture and preprocessing
+    open_clip_model.safetensors
 
 No model is loaded here.
 """
@@ -20,6 +26,8 @@ from typing import Any
 from recognition.errors import WeightsError
 
 INDEX_FILE = "model.safetensors.index.json"
+OPEN_CLIP_CONFIG = "open_clip_config.json"
+OPEN_CLIP_WEIGHTS = "open_clip_model.safetensors"
 HUB_FILES = (
     "config.json",
     "preprocessor_config.json",
@@ -29,8 +37,18 @@ HUB_FILES = (
     "model.safetensors",
     "model-*-of-*.safetensors",
     INDEX_FILE,
+    OPEN_CLIP_CONFIG,
+    OPEN_CLIP_WEIGHTS,
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "spiece.model",
+    "tokenizer.model",
 )
-"""What is fetched from a hub: never Python files or pickles."""
+"""What is fetched from a hub: never Python files or pickles. A `.model` is sentencepiece's vocabulary, no weights."""
 
 _CONVERT = (
     "convert it once, where you trust the file: load it with transformers and call "
@@ -56,7 +74,8 @@ class Recipe:
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """Paths and parsed JSON of one encoder. config: config.json as it is. head: None when there is none."""
+    """Paths and parsed JSON of one encoder. config: config.json as it is, or open_clip's model_cfg with `model_type`
+    "open_clip". head: None when there is none."""
 
     path: Path
     config: Mapping[str, Any] = field(repr=False)
@@ -76,9 +95,30 @@ def open_folder(path: Path) -> ModelFolder:
     Raises:
         WeightsError: a file is missing or broken, or the weights are in a format that can run code.
     """
-    config = read_json(path / "config.json")
+    config = _read_config(path)
     head = path / "head.safetensors"
-    return ModelFolder(path, config, _read_recipe(path), _weight_files(path), head if head.is_file() else None)
+    return ModelFolder(path, config, _read_recipe(path), _weight_files(path, config), head if head.is_file() else None)
+
+
+def is_open_clip(path: Path) -> bool:
+    """Whether a folder is to be read in open_clip's layout.
+
+    Raises:
+        WeightsError: its config.json is broken.
+    """
+    if not (path / OPEN_CLIP_CONFIG).is_file():
+        return False
+    plain = path / "config.json"
+    return not plain.is_file() or "auto_map" in read_json(plain)
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    if not is_open_clip(path):
+        return read_json(path / "config.json")
+    model = read_json(path / OPEN_CLIP_CONFIG).get("model_cfg")
+    if not isinstance(model, dict):
+        raise WeightsError(f"encoder file {path / OPEN_CLIP_CONFIG}: no model_cfg", "bring the whole folder again")
+    return {**model, "model_type": "open_clip"}
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -96,9 +136,11 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def _weight_files(path: Path) -> tuple[Path, ...]:
+def _weight_files(path: Path, config: Mapping[str, Any]) -> tuple[Path, ...]:
     index = path / INDEX_FILE
-    if index.is_file():
+    if config.get("model_type") == "open_clip":
+        files: tuple[Path, ...] = (path / OPEN_CLIP_WEIGHTS,)
+    elif index.is_file():
         shards = read_json(index).get("weight_map")
         names = set(shards.values()) if isinstance(shards, dict) else {""}
         # A shard is a plain file of this folder: an index must not lead anywhere else.
@@ -106,7 +148,7 @@ def _weight_files(path: Path) -> tuple[Path, ...]:
     else:
         files = (path / "model.safetensors",)
     missing = [file.name for file in files if not file.is_file()]
-    if missing and any(path.glob("pytorch_model*.bin")):
+    if missing and any(path.glob("*pytorch_model*.bin")):
         raise WeightsError(f"encoder {path}: only pytorch_model.bin, a format that can run code", _CONVERT)
     if missing:
         raise WeightsError(

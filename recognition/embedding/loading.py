@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from recognition.embedding.encoder import Encoder
-from recognition.embedding.folder import HUB_FILES
+from recognition.embedding.hub import HUB_ID, at_hand
 from recognition.embedding.registry import HUB_ENCODERS, hub_id
 from recognition.errors import WeightsError
 from recognition.settings import EmbedSettings
+from recognition.types import Image
 from recognition.weights import STARTER_ENCODER, weights_dir
 
-_HUB_ID = re.compile(r"\w[\w.-]*/[\w.-]+")
 
-
-def load_encoder(settings: EmbedSettings) -> Encoder:
-    """The encoder that the settings name, ready to use.
+def load_encoder(settings: EmbedSettings, calibration: Sequence[Image] = ()) -> Encoder:
+    """The encoder that the settings name, ready to use. calibration: crops, RGB uint8, for the runtime `openvino-int8`.
 
     Raises:
         WeightsError: it is not there, broken, refused, or out of reach.
@@ -24,11 +23,11 @@ def load_encoder(settings: EmbedSettings) -> Encoder:
     path, name = encoder_folder(settings.encoder)
     from recognition.embedding.huggingface import HuggingFaceEncoder  # only now: a wrong name is told at once
 
-    return HuggingFaceEncoder(path, name, settings)
+    return HuggingFaceEncoder(path, name, settings, calibration)
 
 
 def encoder_folder(name: str) -> tuple[Path, str]:
-    """The local folder of an encoder, fetched from the hub if need be, and what messages call it.
+    """The local folder of an encoder, fetched from the hub unless it was before, and what messages call it.
 
     Short names come before folders of the same name; `./clip` is the folder.
 
@@ -43,21 +42,7 @@ def encoder_folder(name: str) -> tuple[Path, str]:
     wanted = hub_id(name)
     if name and wanted == name and Path(name).is_dir():
         return Path(name), Path(name).resolve().name
-    if not _HUB_ID.fullmatch(wanted):
+    if not HUB_ID.fullmatch(wanted):
         hint = f"names are {', '.join(['starter', *HUB_ENCODERS])}; or give a folder or a hub id"
         raise WeightsError(f"encoder {name}: no such folder or name", hint)
-    return _fetch(wanted), wanted
-
-
-def _fetch(repository: str) -> Path:
-    import huggingface_hub
-    from huggingface_hub.errors import HFValidationError
-
-    try:
-        return Path(huggingface_hub.snapshot_download(repository, allow_patterns=list(HUB_FILES)))
-    except (OSError, HFValidationError) as error:  # OSError is the base of the hub's and the network's errors
-        raise WeightsError(
-            f"encoder {repository}: no such folder, and the Hugging Face hub is out of reach or does not have it",
-            "take --encoder starter, which is on this machine; or bring the folder (config.json, "
-            "preprocessor_config.json, model.safetensors) from a machine with access and give its path",
-        ) from error
+    return at_hand(wanted).path, wanted

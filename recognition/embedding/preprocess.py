@@ -1,8 +1,9 @@
 """From crops of any size to one uint8 batch of the model's input size.
 
-Three ways to fit a crop into the input:
+Three ways to fit a crop into the input, of which the first has a second form:
 - `processor` does what the model's own image processor in transformers does (resize, centre crop), with Pillow's
-  antialiased filters; CLIP's centre crop cuts the cap and the foot of a tall pack.
+  antialiased filters; CLIP's centre crop cuts the cap and the foot of a tall pack. `open_clip` is the same for that
+  library's models, whose centre crop rounds otherwise.
 - `pad` keeps the aspect and fills the rest with white, as packshots stand on white: the crop of a bottle and its
   packshot then differ least in what surrounds them.
 - `squash` resizes both sides on their own.
@@ -31,8 +32,8 @@ _REACH = 3.0  # half width of the widest filter (lanczos), in source pixels
 class PreprocessSpec:
     """Everything that decides what the model sees of a crop.
 
-    size: (h, w) of the model's input. fit: `processor`, `pad` or `squash`. resize: for `processor`, (h, w) or the
-    length of the shortest edge, followed by a centre crop to `size`; for the others equal to `size`.
+    size: (h, w) of the model's input. fit: `processor`, `open_clip`, `pad` or `squash`. resize: for the first two,
+    (h, w) or the length of the shortest edge, followed by a centre crop to `size`; for the others equal to `size`.
     interpolation: Pillow's filter, or `area`. mean, std: per RGB channel, of values from 0 to 1. pad_colour: RGB.
     """
 
@@ -105,7 +106,7 @@ def _process(crop: Image, out: Image, spec: PreprocessSpec) -> None:
     low = (0, top * height / h, right - left, bottom * height / h)
     picture = PIL.Image.fromarray(crop).resize((right - left, height), kind, narrow)
     picture = picture.resize((right - left, bottom - top), kind, low)
-    _centre_crop(np.asarray(picture), (h, w), (top, left), out)
+    _centre_crop(np.asarray(picture), (h, w), (top, left), out, _HALF[spec.fit])
 
 
 def _resize_target(height: int, width: int, resize: tuple[int, int] | int) -> tuple[int, int]:
@@ -125,19 +126,27 @@ def _needed(source: int, resized: int, kept: int) -> tuple[int, int]:
     return max(0, start - reach), min(resized, start + kept + reach)
 
 
-def _centre_crop(part: Image, resized: tuple[int, int], offset: tuple[int, int], out: Image) -> None:
+def _centre_crop(
+    part: Image, resized: tuple[int, int], offset: tuple[int, int], out: Image, half: Callable[[int], int]
+) -> None:
     """Writes the centre of a resized picture, of which `part` begins at `offset`, over `out`; black where it ends."""
     cuts = []
     for axis in (0, 1):
         length, kept = resized[axis], out.shape[axis]
-        begin, border = max(0, (length - kept) // 2) - offset[axis], max(0, (kept - length) // 2)
+        begin, border = half(max(0, length - kept)) - offset[axis], max(0, (kept - length) // 2)
         cuts.append((slice(begin, begin + min(length, kept)), slice(border, border + min(length, kept))))
     out[:] = 0
     out[cuts[0][1], cuts[1][1]] = part[cuts[0][0], cuts[1][0]]
 
 
+# transformers drops a half pixel, torchvision, which open_clip uses, rounds it to the even number.
+_HALF: Mapping[str, Callable[[int], int]] = {
+    "processor": lambda rest: rest // 2,
+    "open_clip": lambda rest: round(rest / 2),
+}
 _PLACE: Mapping[str, Callable[[Image, Image, PreprocessSpec], None]] = {
     "pad": _pad,
     "squash": _squash,
     "processor": _process,
+    "open_clip": _process,
 }

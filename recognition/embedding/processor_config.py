@@ -1,4 +1,4 @@
-"""Reads what an image processor of transformers does from its JSON: preprocessor_config.json, of any age."""
+"""Reads what a model's own preprocessing does from its JSON: transformers' of any age, or open_clip's."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from recognition.embedding.folder import read_json
+from recognition.embedding.folder import OPEN_CLIP_CONFIG, is_open_clip, read_json
 from recognition.embedding.preprocess import PreprocessSpec
 from recognition.errors import WeightsError
 
@@ -25,20 +25,21 @@ _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "ViT": {**_HALF, "size": 224, "resample": 2},
     "DeiT": {**_HALF, "size": 256, "crop_size": 224, "do_center_crop": True},
     "ConvNext": {**_HALF, "size": {"shortest_edge": 384}, "crop_pct": 224 / 256},
+    "OpenClip": {**_CLIP},
     "EfficientNet": {**_HALF, "size": 346, "crop_size": 289, "include_top": True},
 }
 _COMMON = {"resample": 3, "do_resize": True, "do_rescale": True, "do_normalize": True, "rescale_factor": 1 / 255}
 
 
 def read_spec(folder: Path, fit: str, size: int = 0) -> PreprocessSpec:
-    """The preprocessing that a folder's preprocessor_config.json (or processor_config.json) describes.
+    """The preprocessing that a folder states: preprocessor_config.json, processor_config.json, open_clip_config.json.
 
     fit: `processor`, `pad` or `squash`. size: side of the input for `pad` and `squash`, 0 = the processor's.
 
     Raises:
         WeightsError: the file is missing or broken, or its processor does what this module does not.
     """
-    file, values = _processor_values(folder)
+    file, values = _open_clip_values(folder) if is_open_clip(folder) else _processor_values(folder)
     try:
         resize, filled = _geometry(values)
         mean, std = _colours(values)
@@ -47,7 +48,7 @@ def read_spec(folder: Path, fit: str, size: int = 0) -> PreprocessSpec:
         hint = "its image processor is not one this program can follow: resize, centre crop, normalise"
         raise WeightsError(f"encoder file {file}: {type(error).__name__}: {error}", hint) from error
     if fit == "processor":
-        return PreprocessSpec(filled, fit, resize, interpolation, mean, std)
+        return PreprocessSpec(filled, values.get("fit", fit), resize, interpolation, mean, std)
     wanted = (size, size) if size else filled
     return PreprocessSpec(wanted, fit, wanted, "area", mean, std)
 
@@ -69,12 +70,31 @@ def _processor_values(folder: Path) -> tuple[Path, dict[str, Any]]:
     return file, {"family": family, **_COMMON, **_DEFAULTS[family], **given}
 
 
+def _open_clip_values(folder: Path) -> tuple[Path, dict[str, Any]]:
+    """open_clip's preprocessing in the words of transformers."""
+    file = folder / OPEN_CLIP_CONFIG
+    config = read_json(file)
+    try:
+        given = {"resize_mode": "shortest", "interpolation": "bicubic", **(config.get("preprocess_cfg") or {})}
+        side = int(config["model_cfg"]["vision_cfg"].get("image_size", 224))
+        square = {"height": side, "width": side}
+        crops: dict[str, Any] = {"size": {"shortest_edge": side}, "crop_size": square, "do_center_crop": True}
+        geometry = {"shortest": crops, "squash": {"size": square}}[given["resize_mode"]]
+        resample = _FILTERS.index(given["interpolation"])
+        colours = {f"image_{name}": given[name] for name in ("mean", "std") if given.get(name) is not None}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        hint = "wanted a square input, resize_mode shortest or squash, interpolation bicubic or bilinear"
+        raise WeightsError(f"encoder file {file}: {type(error).__name__}: {error}", hint) from error
+    family = {"family": "OpenClip", "fit": "open_clip", "resample": resample}
+    return file, {**_COMMON, **_DEFAULTS["OpenClip"], **geometry, **colours, **family}
+
+
 def _geometry(values: Mapping[str, Any]) -> tuple[tuple[int, int] | int, tuple[int, int]]:
     """Resize target, and size after the centre crop."""
     if not values["do_resize"]:
         raise ValueError("do_resize is off")
     size = values["size"]
-    if isinstance(size, int) and isinstance(_DEFAULTS[values["family"]]["size"], dict):
+    if isinstance(size, int) and isinstance(_DEFAULTS[values["family"]].get("size"), dict):
         size = {"shortest_edge": size}
     if values["family"] == "ConvNext":
         edge = int(size["shortest_edge"])

@@ -1,9 +1,9 @@
-"""One image tower as a torch module: uint8 pictures in, features out. The only file that knows transformers."""
+"""One image tower as a torch module: uint8 pictures in, features out; loads models of transformers."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 from recognition.embedding.folder import ModelFolder
 from recognition.embedding.fuse import fuse
+from recognition.embedding.open_clip_tower import load_images
 from recognition.embedding.preprocess import PreprocessSpec
 from recognition.errors import WeightsError
 
@@ -23,6 +24,7 @@ _EPS = 1e-6
 class ImageTower(torch.nn.Module):
     """Normalises, runs the model, pools and projects: uint8 (n, h, w, 3) RGB -> float32 (n, dim), of any norm."""
 
+    model: Any
     shift: torch.Tensor
     scale: torch.Tensor
 
@@ -33,7 +35,7 @@ class ImageTower(torch.nn.Module):
             WeightsError: the model cannot be loaded, lacks weights, takes no images, or does not fit its head.
         """
         super().__init__()
-        self.model = _load_model(folder)
+        self.model = load_images(folder) if folder.model_type == "open_clip" else _load_images(folder)
         self.head = _load_head(folder)
         self.gem_p = folder.recipe.gem_p if folder.recipe.pooling == "gem" else None
         std = torch.tensor(spec.std, dtype=torch.float64)[:, None, None]
@@ -106,12 +108,19 @@ def _own_feature(output: Any) -> torch.Tensor:
     return hidden[:, 0] if hidden.ndim == 3 else hidden.mean((2, 3))
 
 
-def _load_model(folder: ModelFolder) -> Any:
+def load_pretrained(folder: ModelFolder, choose: Callable[[Any], tuple[Any, Any]]) -> tuple[Any, list[str]]:
+    """A model of transformers in float32 on the CPU, and the names of its weights that the folder lacks, sorted.
+
+    choose: from the folder's configuration to the class that is loaded, and the configuration to give it.
+
+    Raises:
+        WeightsError: it cannot be loaded, or brings code of its own.
+    """
     safe: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False, "use_safetensors": True}
     try:
         with _quiet():
             config = transformers.AutoConfig.from_pretrained(folder.path, **safe)
-            kind, config = _tower(config)
+            kind, config = choose(config)
             model, info = kind.from_pretrained(
                 folder.path, config=config, dtype=torch.float32, output_loading_info=True, **safe
             )
@@ -120,7 +129,12 @@ def _load_model(folder: ModelFolder) -> Any:
         message = str(error).strip().split("\n")[0]
         hint = "give an image model in Hugging Face layout; models that bring their own code are not run"
         raise WeightsError(f"encoder {folder.path}: {type(error).__name__}: {message}", hint) from error
-    _check_model(folder, model, sorted(info["missing_keys"]))
+    return model, sorted(info["missing_keys"])
+
+
+def _load_images(folder: ModelFolder) -> Any:
+    model, missing = load_pretrained(folder, _tower)
+    _check_model(folder, model, missing)
     return model
 
 

@@ -7,10 +7,15 @@ import huggingface_hub
 import pytest
 from huggingface_hub.errors import LocalEntryNotFoundError
 
-from recognition.embedding import loading
-from recognition.embedding.registry import HUB_ENCODERS, hub_id
+from recognition.embedding import hub, loading
+from recognition.embedding.registry import ENCODERS, HUB_ENCODERS, hub_id, known
 from recognition.errors import WeightsError
 from recognition.settings import EmbedSettings
+
+
+@pytest.fixture(autouse=True)
+def nothing_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.mark.parametrize(
@@ -21,19 +26,25 @@ def test_short_names(name: str, wanted: str) -> None:
 
 
 def test_names_are_hub_ids() -> None:
-    assert all(loading._HUB_ID.fullmatch(repository) for repository in HUB_ENCODERS.values())
+    assert all(hub.HUB_ID.fullmatch(repository) for repository in HUB_ENCODERS.values())
+
+
+def test_rows_are_told_apart() -> None:
+    assert len({row.name for row in ENCODERS}) == len({row.repository for row in ENCODERS}) == len(ENCODERS)
+    assert known("") is None
+    assert [known(row.repository) for row in ENCODERS] == list(ENCODERS)
 
 
 def test_local_folder(model_folder: Callable[[str], Path]) -> None:
     folder = model_folder("resnet")
-    encoder = loading.load_encoder(EmbedSettings(encoder=str(folder), device="cpu"))
+    encoder = loading.load_encoder(EmbedSettings(encoder=str(folder), device="cpu", runtime="torch"))
     assert (encoder.name, encoder.dim) == (folder.name, 40)
 
 
 def test_starter(starter_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loading, "weights_dir", lambda: starter_folder.parent)
     monkeypatch.setattr(loading, "STARTER_ENCODER", starter_folder.name)
-    assert loading.load_encoder(EmbedSettings(device="cpu")).name == "tiny"
+    assert loading.load_encoder(EmbedSettings(device="cpu", runtime="torch")).name == "tiny"
 
 
 def test_starter_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,19 +59,6 @@ def test_neither_folder_nor_name(name: str, monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(WeightsError, match="no such folder or name") as caught:
         loading.encoder_folder(name)
     assert "starter, clip" in caught.value.hint
-
-
-def test_a_hub_folder_is_fetched_without_code_or_pickles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = {}
-
-    def download(repository: str, allow_patterns: list[str]) -> str:
-        asked[repository] = allow_patterns
-        return str(tmp_path)
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
-    assert loading.encoder_folder("dinov2") == (tmp_path, "facebook/dinov2-base")
-    (patterns,) = asked.values()
-    assert all(pattern.endswith((".json", ".safetensors")) for pattern in patterns)
 
 
 @pytest.mark.parametrize("error", [LocalEntryNotFoundError("offline"), ConnectionError("no route"), OSError("no room")])

@@ -20,9 +20,13 @@ from recognition.settings import EmbedSettings
 
 DIMS = {"clip": 24, "siglip": 32, "resnet": 40, "convnext": 40, "efficientnet": 128, "dinov2": 32, "vit": 32}
 
+LAST = {"input_data_format": "channels_last"}  # transformers 4 takes a picture one pixel high for a grey one
+
 
 def load(folder: Path, fit: str = "", batch_size: int = 3) -> HuggingFaceEncoder:
-    return HuggingFaceEncoder(folder, "tested", EmbedSettings(fit=fit, batch_size=batch_size, device="cpu"))
+    return HuggingFaceEncoder(
+        folder, "tested", EmbedSettings(fit=fit, batch_size=batch_size, device="cpu", runtime="torch")
+    )
 
 
 def unit(vectors: Any) -> np.ndarray:
@@ -36,7 +40,9 @@ def theirs(folder: Path, crops: list[np.ndarray]) -> np.ndarray:
     rows = []
     with torch.no_grad():
         for crop in crops:
-            output = run(pixel_values=processor(images=Image.fromarray(crop), return_tensors="pt")["pixel_values"])
+            output = run(
+                pixel_values=processor(images=Image.fromarray(crop), return_tensors="pt", **LAST)["pixel_values"]
+            )
             feature = output if isinstance(output, torch.Tensor) else output.pooler_output
             rows.append(feature.flatten().numpy())
     return unit(np.stack(rows))
@@ -56,7 +62,7 @@ def test_agrees_with_transformers(kind: str, model_folder: Callable[[str], Path]
 
 def test_only_the_vision_half_is_loaded(model_folder: Callable[[str], Path]) -> None:
     for kind in ("clip", "siglip"):
-        names = [name for name, _ in load(model_folder(kind))._tower.named_parameters()]
+        names = [name for name, _ in load(model_folder(kind))._runtime.tower.named_parameters()]
         assert names
         assert not [name for name in names if "text" in name or "logit" in name]
 
@@ -100,7 +106,7 @@ def test_pad_is_the_default_and_the_given_name_kept(model_folder: Callable[[str]
 def fail_above(limit: int, encoder: HuggingFaceEncoder, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Makes the tower run out of memory for more than `limit` crops; the sizes tried are appended to the list."""
     tried: list[int] = []
-    forward = encoder._tower.forward
+    forward = encoder._runtime.tower.forward
 
     def bounded(pictures: torch.Tensor) -> torch.Tensor:
         tried.append(len(pictures))
@@ -108,7 +114,7 @@ def fail_above(limit: int, encoder: HuggingFaceEncoder, monkeypatch: pytest.Monk
             raise torch.OutOfMemoryError("CUDA out of memory")
         return forward(pictures)
 
-    monkeypatch.setattr(encoder._tower, "forward", bounded)
+    monkeypatch.setattr(encoder._runtime.tower, "forward", bounded)
     return tried
 
 
@@ -142,7 +148,7 @@ def test_useless_vectors(
         features[-1, :] = value
         return features
 
-    monkeypatch.setattr(encoder._tower, "forward", spoiled)
+    monkeypatch.setattr(encoder._runtime.tower, "forward", spoiled)
     with pytest.raises(EncoderError, match=f"crop 1: .* {message}"):
         encoder.encode(crops)
 
@@ -156,7 +162,7 @@ def test_model_failure_is_translated(
     starter_folder: Path, crops: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encoder = load(starter_folder)
-    monkeypatch.setattr(encoder._tower, "forward", lambda pictures: torch.zeros(2, 3) @ torch.zeros(2, 3))
+    monkeypatch.setattr(encoder._runtime.tower, "forward", lambda pictures: torch.zeros(2, 3) @ torch.zeros(2, 3))
     with pytest.raises(EncoderError, match="encoder tiny") as caught:
         encoder.encode(crops)
     assert isinstance(caught.value.__cause__, RuntimeError)
