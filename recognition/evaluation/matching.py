@@ -5,15 +5,13 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
 
 from recognition.embedding.encoder import Encoder
 from recognition.evaluation.asking import Asked, Judge, Method, read_crop
 from recognition.evaluation.labelled import LabelledCrop
-from recognition.evaluation.statistics import Estimate, mean, mean_auroc, photo_weights
+from recognition.evaluation.statistics import Estimate, flattened, mean, mean_auroc, photo_weights
 from recognition.evaluation.unknowns import Draws, OpenSetCurve, open_set_curve, stack_draws
 from recognition.matching.calibration import Calibration
 from recognition.skus.database import SkuDatabase
@@ -58,15 +56,7 @@ class MatchingReport:
 
     def as_dict(self) -> dict[str, float | int | str | None]:
         """For JSON: an estimate becomes `name`, `name_low` and `name_high`; NaN becomes null."""
-        flat: dict[str, float | int | str | None] = {}
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, Estimate):
-                ends = {"": value.value, "_low": value.low, "_high": value.high}
-                flat |= {f"{field.name}{end}": None if np.isnan(number) else number for end, number in ends.items()}
-            else:
-                flat[field.name] = value
-        return flat
+        return flattened(self)
 
 
 @contextmanager

@@ -63,27 +63,63 @@ def write_page(folder: Path, page: Page) -> None:
     Raises:
         UsageError: the folder holds something else. OutputError: it cannot be written.
     """
+    open_page(folder)
+    cases = save_cases(folder, page.cases[:MOST_CASES])
+    curves = [(curve, _line(curve), colour) for curve, colour in zip(page.curves, COLOURS, strict=False)]
+    html = render("report.html", page=page, cases=cases, curves=curves, figures=_figures(page.figures))
+    replace_file(folder / INDEX, html)
+    if page.curves:
+        replace_file(folder / CURVES, _curves_csv(page.curves).encode())
+    report = {**page.figures, "open_set": [asdict(curve) for curve in page.curves]} if page.curves else page.figures
+    replace_file(folder / REPORT, as_json(report))
+
+
+def open_page(folder: Path) -> None:
+    """Makes the folder, without the pictures of an earlier page.
+
+    Raises:
+        UsageError: the folder holds something else. OutputError: it cannot be written.
+    """
     check_folder(folder)
     with writing(folder):
         (folder / PICTURES).mkdir(parents=True, exist_ok=True)
         for old in (folder / PICTURES).glob("case-*.jpg"):
             old.unlink()
-    cases = []
-    for number, case in enumerate(page.cases[:MOST_CASES], 1):
+
+
+@dataclass(frozen=True, eq=False)
+class SavedCase:
+    """A case whose pictures are files of the page. pictures: path below the folder, and the picture."""
+
+    title: str
+    text: str
+    pictures: Sequence[tuple[str, Picture]]
+
+
+def save_cases(folder: Path, cases: Sequence[Case], first: int = 1) -> list[SavedCase]:
+    """Writes the pictures of cases. first: number of the first case; two cases of a page have two numbers.
+
+    Raises:
+        OutputError: a picture cannot be written.
+    """
+    saved = []
+    for number, case in enumerate(cases, first):
         files = [f"{PICTURES}/case-{number:03}-{place}.jpg" for place in range(1, len(case.pictures) + 1)]
         for file, picture in zip(files, case.pictures, strict=True):
             write_file(folder / file, _jpeg(picture.image))
-        cases.append({"title": case.title, "text": case.text, "pictures": list(zip(files, case.pictures, strict=True))})
-    curves = [(curve, _line(curve), colour) for curve, colour in zip(page.curves, COLOURS, strict=False)]
+        saved.append(SavedCase(case.title, case.text, list(zip(files, case.pictures, strict=True))))
+    return saved
+
+
+def render(template: str, **values: object) -> bytes:
+    """The page that a template of `templates/` makes of some values."""
     loader = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
-    html = loader.get_template("report.html").render(
-        page=page, cases=cases, curves=curves, figures=_figures(page.figures)
-    )
-    replace_file(folder / INDEX, html.encode())
-    if page.curves:
-        replace_file(folder / CURVES, _curves_csv(page.curves).encode())
-    report = {**page.figures, "open_set": [asdict(curve) for curve in page.curves]} if page.curves else page.figures
-    replace_file(folder / REPORT, json.dumps(report, indent=2).encode() + b"\n")
+    return loader.get_template(template).render(values).encode()
+
+
+def as_json(report: object) -> bytes:
+    """The content of report.json."""
+    return json.dumps(report, indent=2).encode() + b"\n"
 
 
 def check_folder(folder: Path) -> None:

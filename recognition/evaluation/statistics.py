@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,18 @@ class Estimate:
     value: float
     low: float
     high: float
+
+
+def flattened(report: Any) -> dict[str, Any]:
+    """The fields of a dataclass for JSON: an estimate becomes `name`, `name_low` and `name_high`; NaN becomes None."""
+    flat: dict[str, Any] = {}
+    for field in fields(report):
+        value = getattr(report, field.name)
+        if isinstance(value, Estimate):
+            flat |= {field.name: value.value, f"{field.name}_low": value.low, f"{field.name}_high": value.high}
+        else:
+            flat[field.name] = value
+    return {name: None if isinstance(value, float) and np.isnan(value) else value for name, value in flat.items()}
 
 
 def photo_weights(photos: Sequence[str]) -> Weights:
