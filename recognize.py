@@ -13,17 +13,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from recognition.commands import evaluate, skus, train
+from recognition.commands import compare, evaluate, skus, stream, train, weights
 from recognition.commands.common import (
     DEFAULT_DB,
+    AssortmentOption,
     ConfOption,
     DbOption,
     DetectorOption,
     DeviceOption,
+    EffortOption,
     EncoderOption,
     IouOption,
     JsonOption,
+    RuntimeOption,
     TopKOption,
+    WhereOption,
     command_settings,
     progress_bar,
     sentence,
@@ -38,9 +42,12 @@ app = typer.Typer(
     help="From a shelf photo to a planogram: finds every product, says which SKU it is and where it stands.",
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
 )  # fmt: skip
+app.command()(stream.stream)
 app.add_typer(skus.app, name="skus")
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(train.app, name="train")
+app.add_typer(weights.app, name="weights")
+app.command(name="compare-encoders")(compare.compare_encoders)
 
 
 @app.callback()
@@ -66,22 +73,35 @@ def run(
     conf: ConfOption = None,
     iou: IouOption = None,
     top_k: TopKOption = None,
+    effort: EffortOption = None,
+    where: WhereOption = None,
+    assortment: AssortmentOption = None,
     device: DeviceOption = None,
     encoder: EncoderOption = None,
+    runtime: RuntimeOption = None,
     detector: DetectorOption = None,
     store_id: Annotated[str, typer.Option(help="Store written in the planogram.")] = "",
     planogram_id: Annotated[str, typer.Option(help="Planogram id written in the planogram.")] = "",
     meta: Annotated[Path | None, typer.Option(help="CSV: source, store_id, planogram_id, captured_at.")] = None,
     no_pictures: Annotated[bool, typer.Option("--no-pictures", help="Write no annotated pictures.")] = False,
     blur_faces: Annotated[bool, typer.Option("--blur-faces", help="Blur faces in the pictures.")] = False,
+    group: Annotated[
+        bool | None, typer.Option("--group/--no-group", help="Embed one of equal facings beside each other for all.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Recognise the products on shelf photos: planogram.csv, products.csv and annotated pictures."""
     if overwrite and resume:
         raise UsageError("--overwrite and --resume exclude each other", "give one of them")
-    settings = command_settings(context, detector, conf, iou, encoder, top_k, device)
+    settings = command_settings(
+        context, detector, conf, iou, encoder, top_k, device, effort, where, assortment, runtime
+    )
     pictures = False if no_pictures else None
-    settings = replace(settings, output=override(settings.output, pictures=pictures, blur_faces=blur_faces or None))
+    settings = replace(
+        settings,
+        embed=override(settings.embed, group=group),
+        output=override(settings.output, pictures=pictures, blur_faces=blur_faces or None),
+    )
     from recognition.run import PhotoOptions, recognize_photos
     from recognition.sources.meta import read_meta
 
@@ -130,14 +150,21 @@ def match_crops(
     inputs: Annotated[list[str], typer.Argument(help="Pictures of one product each, folders, or patterns.")],
     db: DbOption = DEFAULT_DB,
     top_k: TopKOption = None,
+    effort: EffortOption = None,
+    where: WhereOption = None,
+    assortment: AssortmentOption = None,
     device: DeviceOption = None,
     encoder: EncoderOption = None,
+    runtime: RuntimeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say which SKU already cropped products are."""
     from recognition.run import match_pictures
 
-    settings = command_settings(context, encoder=encoder, top_k=top_k, device=device)
+    settings = command_settings(
+        context, encoder=encoder, top_k=top_k, device=device, effort=effort, where=where, assortment=assortment,
+        runtime=runtime,
+    )  # fmt: skip
     used = failed = 0
     for answer in match_pictures(inputs, db, settings):
         used, failed = used + (not answer.error), failed + bool(answer.error)

@@ -1,11 +1,13 @@
 """One shelf photo with about 150 products against 100,000 SKUs: this program beside the naive way, in one run.
 
-`python benchmarks/photo.py [--skus 100000] [--repeats 3] [--threads N] [--photo shelf.jpg] [--json]`
+`python benchmarks/photo.py [--skus 100000] [--repeats 3] [--threads N] [--photo shelf.jpg] [--json]
+[--encoder-shape siglip-b/16-256] [--runtime openvino-int8-weights] [--group]`
 
 Both ways get the same photo, the same boxes (our detector finds them once a round; its seconds count for both), the
 same encoder weights and the same vectors, and run on the CPU with the same number of threads. The naive way is
 Pillow, the transformers processor and model crop by crop in float32, and faiss.IndexFlatIP query by query. Ways take
-turns, each time in a new process that has loaded and warmed up before the clock starts.
+turns, each time in a new process that has loaded and warmed up before the clock starts. Another shape than `starter`
+has random weights: its seconds count, its answers do not.
 """
 
 from __future__ import annotations
@@ -23,7 +25,11 @@ from statistics import median
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-SAME_WORK = ("decode", "crop", "embed", "search")
+sys.path.insert(0, str(ROOT))  # run as a file, as the first line says
+
+from benchmarks.photo_ways import STARTER, Choice  # noqa: E402
+
+SAME_WORK = ("decode", "crop", "group", "embed", "search")
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
 TURNS = ("detect", "ours", "naive")
 
@@ -68,10 +74,11 @@ class Report:
     inputs: dict[str, Any]
 
 
-def measure(skus: int, rounds: int, threads: int, photo: Path | None) -> Report:
+def measure(skus: int, rounds: int, threads: int, photo: Path | None, choice: Choice) -> Report:
     """Makes the inputs in a temporary folder, lets the ways take turns, and sums up."""
     with tempfile.TemporaryDirectory(prefix="photo-benchmark-") as folder:
-        inputs = run_child("photo_inputs", threads, folder, str(photo.resolve()) if photo else "", str(skus))
+        given = str(photo.resolve()) if photo else "", str(skus), json.dumps(asdict(choice))
+        inputs = run_child("photo_inputs", threads, folder, *given)
         measured = [{way: run_child("photo_ways", threads, way, folder) for way in TURNS} for _ in range(rounds)]
     return summarise(measured, inputs, threads)
 
@@ -109,7 +116,7 @@ def _ratio(one_round: dict[str, dict[str, Any]], detection: int, verification: i
     common = detection * one_round["detect"]["seconds"]["detect"]
     # The naive way has no stages without products.
     naive = common + sum(other.get(stage, 0.0) for stage in SAME_WORK)
-    return float(naive / (common + sum(own[stage] for stage in SAME_WORK) + verification * own["verify"]))
+    return float(naive / (common + sum(own.get(stage, 0.0) for stage in SAME_WORK) + verification * own["verify"]))
 
 
 def as_table(report: Report) -> str:
@@ -147,13 +154,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=3, help="rounds, 1 or more")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of each way")
     parser.add_argument("--photo", type=Path, help="a photo of your own instead of the rendered one")
+    parser.add_argument("--encoder-shape", default=STARTER, help="starter, siglip-b/16-256 or clip-b/32")
+    parser.add_argument("--runtime", default="auto", help="of our way, as for `run`")
+    parser.add_argument("--group", action="store_true", help="our way embeds one of equal facings for all")
     parser.add_argument("--json", action="store_true", help="print JSON")
     given = parser.parse_args(arguments)
     if given.repeats < 1 or given.skus < 1 or given.threads < 1:
         parser.error("--repeats, --skus and --threads: wanted 1 or more")
     if given.photo and not given.photo.is_file():
         parser.error(f"--photo {given.photo}: no such file")
-    report = measure(given.skus, given.repeats, given.threads, given.photo)
+    choice = Choice(given.encoder_shape, given.runtime, given.group)
+    report = measure(given.skus, given.repeats, given.threads, given.photo, choice)
     print(json.dumps(asdict(report), indent=1) if given.json else as_table(report))
 
 

@@ -12,17 +12,17 @@ import json
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pictures
 
-from benchmarks.photo_ways import DATABASE, DISTRACTOR, NAMES, PHOTO, VECTORS
+from benchmarks.encode_inputs import make_model
+from benchmarks.photo_ways import DATABASE, DISTRACTOR, MODEL, NAMES, PHOTO, STARTER, VECTORS, Choice
 from recognition.embedding.encoder import Encoder
 from recognition.embedding.loading import load_encoder
-from recognition.settings import EmbedSettings
 from recognition.skus.database import SkuDatabase
 from recognition.skus.packshot import trim_border
 from recognition.skus.records import ReferenceRecord
@@ -64,7 +64,9 @@ class Inputs:
     nearest_distractor: float
 
 
-def make_inputs(folder: Path, photo: Path | None, distractors: int, other_packs: int = _OTHER_PACKS) -> Inputs:
+def make_inputs(
+    folder: Path, photo: Path | None, distractors: int, other_packs: int = _OTHER_PACKS, choice: Choice | None = None
+) -> Inputs:
     """Writes photo, database and vectors into `folder`; without `photo` a shelf with about 150 products is rendered."""
     stock = sample_stock()
     if photo is None:
@@ -75,7 +77,12 @@ def make_inputs(folder: Path, photo: Path | None, distractors: int, other_packs:
     height, width = read_image(folder / PHOTO).image.shape[:2]
     known = [design for design, known in zip(stock.designs, stock.known, strict=True) if known]
     designs = [*known, *make_brand_world(_SEED, -(-other_packs // 5), 5)[:other_packs]]
-    encoder = load_encoder(EmbedSettings(device="cpu"))
+    choice = choice or Choice()
+    choice.save(folder)
+    if choice.shape != STARTER:
+        make_model(choice.shape, folder / MODEL)
+    # The references are embedded exactly, whatever the runtime of the photo's crops.
+    encoder = load_encoder(replace(choice, runtime="auto").settings(folder))
     with DatabaseWriter(folder / DATABASE, encoder.name, encoder.dim, encoder.fingerprint) as writer:
         real = _add_packs(writer, designs, encoder)
         drawn = draw_distractors(real[len(known) :], distractors, _SEED)
@@ -123,5 +130,6 @@ def _nearest(cosines: NDArray[np.float32]) -> float:
 
 
 if __name__ == "__main__":
-    where, own_photo, wanted = sys.argv[1:]
-    print(json.dumps(asdict(make_inputs(Path(where), Path(own_photo) if own_photo else None, int(wanted)))))
+    where, own_photo, wanted, chosen = sys.argv[1:]
+    own = Path(own_photo) if own_photo else None
+    print(json.dumps(asdict(make_inputs(Path(where), own, int(wanted), choice=Choice(**json.loads(chosen))))))

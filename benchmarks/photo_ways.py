@@ -23,11 +23,44 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from PIL import Image as Pictures
 
+    from recognition.settings import EmbedSettings
+
 PHOTO, DATABASE, VECTORS, NAMES, BOXES = "photo.jpg", "sku_db", "vectors.npy", "skus.txt", "boxes.npy"
 """Names in the folder of inputs: vectors are the references' as float32 (n, dim), names their SKUs, line by line."""
+MODEL, CHOICE = "model", "choice.json"
 DISTRACTOR = "distractor-"
 """How the SKUs without a picture begin; the others come before them."""
 CANDIDATES = 5
+STARTER, INT8 = "starter", "openvino-int8"
+CALIBRATION = 48
+"""References, of the packs in no photo among them, that calibrate INT8."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What both ways run with. shape: `starter`, or a model of true shape with random weights, in MODEL; runtime and
+    group: of our way alone."""
+
+    shape: str = STARTER
+    runtime: str = "auto"
+    group: bool = False
+
+    def save(self, folder: Path) -> None:
+        """Leaves it for the processes of the ways."""
+        (folder / CHOICE).write_text(json.dumps(asdict(self)), encoding="utf-8")
+
+    @classmethod
+    def of(cls, folder: Path) -> Choice:
+        """What `save` left."""
+        return cls(**json.loads((folder / CHOICE).read_text(encoding="utf-8")))
+
+    def settings(self, folder: Path) -> EmbedSettings:
+        """Of our encoder; random weights are given their processor's own fit, as the naive way does it."""
+        from recognition.settings import EmbedSettings
+
+        if self.shape == STARTER:
+            return EmbedSettings(device="cpu", runtime=self.runtime)
+        return EmbedSettings(str(folder / MODEL), "processor", device="cpu", runtime=self.runtime)
 
 
 @dataclass
@@ -74,28 +107,35 @@ def ours(folder: Path) -> Measured:
     """What `recognize.py run` does with the boxes of a photo before it decides."""
     from recognition.embedding.crops import cut_crops
     from recognition.embedding.loading import load_encoder
+    from recognition.matching.grouping import group_facings
     from recognition.matching.verify import verify
-    from recognition.settings import EmbedSettings
     from recognition.skus.database import SkuDatabase
     from recognition.sources.decode import read_image
 
-    settings, boxes = EmbedSettings(device="cpu"), np.load(folder / BOXES)
-    encoder = load_encoder(settings)
+    choice, boxes = Choice.of(folder), np.load(folder / BOXES)
+    settings = choice.settings(folder)
     with SkuDatabase.open(folder / DATABASE) as database:
+        pictures = [database.reference_image(row) for row in range(CALIBRATION)] if settings.runtime == INT8 else []
+        encoder = load_encoder(settings, [picture for picture in pictures if picture is not None])
         database.search(encoder.encode([_grey(160)] * settings.batch_size), CANDIDATES)
         measured = Measured(ready_mib=peak_mib())
         with measured.time("decode"):
             image = read_image(folder / PHOTO).image
         with measured.time("crop"):
             crops = cut_crops(image, boxes)
+        stands = np.arange(len(crops))
+        if choice.group:
+            with measured.time("group"):
+                stands = group_facings(crops, boxes)
         with measured.time("embed"):
-            vectors = encoder.encode(crops)
+            rows, of = np.unique(stands, return_inverse=True)
+            vectors = encoder.encode([crops[row] for row in rows])[of]
         with measured.time("search"):
             best = database.search(vectors, CANDIDATES).skus[:, 0].tolist()
         names = (folder / NAMES).read_text(encoding="utf-8").split("\n")
-        rows = _nearest_pictured(folder, names, vectors)
+        nearest = _nearest_pictured(folder, names, vectors)
         with measured.time("verify"):
-            verify(crops, rows, database.reference_image)
+            verify(crops, nearest, database.reference_image)
         known = database.describe(best)
     measured.peak_mib = peak_mib()
     measured.answers = [known[sku].sku for sku in best]
@@ -109,7 +149,7 @@ def naive(folder: Path) -> Measured:
     import torch
     from PIL import Image, ImageOps
 
-    embed, boxes = _naive_encoder(), np.load(folder / BOXES)
+    embed, boxes = _naive_encoder(folder), np.load(folder / BOXES)
     names = (folder / NAMES).read_text(encoding="utf-8").split("\n")
     stored = np.load(folder / VECTORS)
     index: Any = faiss.IndexFlatIP(stored.shape[1])
@@ -132,10 +172,10 @@ def naive(folder: Path) -> Measured:
     return measured
 
 
-def _naive_encoder() -> Callable[[Pictures.Image], NDArray[np.float32]]:
-    """The starter encoder by transformers' own classes: a picture to its vector, float32 (1, dim), norm 1.
+def _naive_encoder(inputs: Path) -> Callable[[Pictures.Image], NDArray[np.float32]]:
+    """The encoder by transformers' own classes: a picture to its vector, float32 (1, dim), norm 1.
 
-    Crops are fitted as the encoder wants them, whole on white; that is Pillow's part, and the processor does the rest.
+    The starter wants crops whole on white; that is Pillow's part, and the processor does the rest. It has a head.
     """
     import torch
     import transformers
@@ -145,16 +185,17 @@ def _naive_encoder() -> Callable[[Pictures.Image], NDArray[np.float32]]:
     from recognition.weights import STARTER_ENCODER, weights_dir
 
     transformers.utils.logging.disable_progress_bar()
-    folder = weights_dir() / STARTER_ENCODER
+    starter = Choice.of(inputs).shape == STARTER
+    folder = weights_dir() / STARTER_ENCODER if starter else inputs / MODEL
     processor = transformers.AutoImageProcessor.from_pretrained(folder)
     model = transformers.AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
     side = processor.size.height, processor.size.width
-    head = {name: tensor.float() for name, tensor in load_file(folder / "head.safetensors").items()}
+    head = {k: tensor.float() for k, tensor in load_file(folder / "head.safetensors").items()} if starter else {}
 
     def embed(crop: Pictures.Image) -> NDArray[np.float32]:
-        fitted = ImageOps.pad(crop, side, Image.Resampling.BILINEAR, "white")
+        fitted = ImageOps.pad(crop, side, Image.Resampling.BILINEAR, "white") if starter else crop
         pooled = model(**processor(images=fitted, return_tensors="pt")).pooler_output.flatten(1)
-        feature = torch.nn.functional.linear(pooled, head["weight"], head["bias"])
+        feature = torch.nn.functional.linear(pooled, head["weight"], head["bias"]) if starter else pooled
         vector: NDArray[np.float32] = torch.nn.functional.normalize(feature).numpy()
         return vector
 

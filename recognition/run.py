@@ -19,12 +19,14 @@ from recognition.embedding.encoder import Encoder
 from recognition.embedding.loading import load_encoder
 from recognition.errors import DatabaseError, SourceError
 from recognition.matching.calibration import Calibration
+from recognition.matching.proof import proven_encoder
 from recognition.outputs.jsonl import error_line, match_line
 from recognition.outputs.writer import Mode, RunSummary, RunWriter
 from recognition.pipeline import Recognizer
 from recognition.settings import Settings
 from recognition.skus.database import SkuDatabase
 from recognition.skus.packshot import trim_border
+from recognition.skus.selection import select
 from recognition.sources.inputs import expand_inputs, without_repeats
 from recognition.sources.meta import PhotoMeta
 from recognition.sources.photos import read_photos
@@ -32,6 +34,7 @@ from recognition.types import Failure, Frame, FrameResult, Image, Matches, Sku, 
 from recognition.weights import detector_path
 
 LIBRARIES = ("torch", "transformers", "ultralytics", "opencv-python", "numpy", "pillow")
+READ_AHEAD = 2  # photos; the recognizer holds others, between detection and layout
 
 
 @dataclass(frozen=True)
@@ -48,10 +51,17 @@ def open_recognizer(settings: Settings, db: Path) -> Iterator[tuple[Recognizer, 
     """A recognizer over the database in `db`; the database is closed at the end.
 
     Raises:
-        DatabaseError: it cannot be used with this encoder, or has not been calibrated. WeightsError: no such model.
+        DatabaseError: it cannot be used with this encoder, on this runtime, or has not been calibrated. WeightsError:
+        no such model.
     """
     with SkuDatabase.open(db) as database:
-        encoder = load_encoder(settings.embed)
+        fingerprint = database.info().fingerprint
+        device = best_device(settings.embed.device)
+
+        def load(runtime: str, calibration: Sequence[Image]) -> Encoder:
+            return load_encoder(replace(settings.embed, runtime=runtime), calibration)
+
+        encoder = proven_encoder(settings.embed.runtime, device, db, fingerprint, load)
         yield recognizer_for(settings, database, encoder), database
 
 
@@ -60,6 +70,7 @@ def recognizer_for(settings: Settings, database: SkuDatabase, encoder: Encoder) 
 
     Raises:
         DatabaseError: the database is of another encoder, or has not been calibrated. WeightsError: no such detector.
+        UsageError: the settings look for SKUs that are not there.
     """
     database.check_encoder(encoder.fingerprint, encoder.name)
     if database.calibration is None:
@@ -68,11 +79,13 @@ def recognizer_for(settings: Settings, database: SkuDatabase, encoder: Encoder) 
     return Recognizer(
         detector=YoloDetector(detector_path(settings.detect.detector), settings.detect),
         encoder=encoder,
-        index=database,
+        index=select(database, settings.match.where, settings.match.assortment),
         calibration=Calibration.from_json(database.calibration),
         settings=settings.match,
         describe=database.describe,
         reference_image=database.reference_image,
+        batch_size=settings.embed.batch_size,
+        group=settings.embed.group,
     )
 
 
@@ -124,8 +137,11 @@ def _run(
 ) -> int:
     done = sum(map(writer.done, sources))
     failed = 0
-    with closing(read_photos(sources, options.meta, skip=writer.done)) as frames:
-        for result in recognizer.run(_with_options(frame, options) for frame in frames):
+    with (
+        closing(read_photos(sources, options.meta, skip=writer.done, ahead=READ_AHEAD)) as frames,
+        closing(recognizer.run(_with_options(frame, options) for frame in frames)) as results,
+    ):
+        for result in results:
             if isinstance(result, Failure):
                 writer.fail(result)
                 failed += 1

@@ -9,6 +9,9 @@ from typing import Any
 
 from recognition.errors import UsageError
 
+RUNTIMES = ("torch", "openvino", "openvino-int8-weights", "openvino-int8")
+"""What can run an encoder, beside `auto`."""
+
 
 @dataclass(frozen=True)
 class DetectSettings:
@@ -29,12 +32,15 @@ class DetectSettings:
 @dataclass(frozen=True)
 class EmbedSettings:
     """encoder: `starter`, a local folder in Hugging Face layout, or a hub id. fit: `processor`, `pad` or `squash`;
-    "" takes what the encoder's folder says, else `pad`."""
+    "" takes what the encoder's folder says, else `pad`. runtime: one of RUNTIMES, or `auto`.
+    group: embed one of equal facings beside each other for all (see matching/grouping.py for what that costs)."""
 
     encoder: str = "starter"
     fit: str = ""
     batch_size: int = 32
     device: str = "auto"
+    runtime: str = "auto"
+    group: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,11 +48,14 @@ class MatchSettings:
     """top_k: candidates kept per product. verify: look at local features of the candidates before deciding.
 
     nprobe: cells of the index that a search visits, 0 for as many as were measured when the index was built.
+    where: `field=value` pairs, assortment: a file of SKUs or GTINs; only SKUs that these let through are looked for.
     """
 
     top_k: int = 5
     verify: bool = True
     nprobe: int = 0
+    where: tuple[str, ...] = ()
+    assortment: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,6 +67,22 @@ class OutputSettings:
 
 
 @dataclass(frozen=True)
+class StreamSettings:
+    """every_s: a picture that does not change is searched again after this time, seconds. interval_s: seconds between
+    two writings of the shelf and the figures. picture_fps: most annotated pictures a second. events_mb, video_mb: a
+    full file makes room for the next one, megabytes, 0 for no limit; video_minutes: the same for a video's length.
+    """
+
+    every_s: float = 10.0
+    interval_s: float = 10.0
+    picture_fps: float = 5.0
+    events_mb: float = 64.0
+    video_mb: float = 512.0
+    video_minutes: float = 60.0
+    blur_faces: bool = True
+
+
+@dataclass(frozen=True)
 class Settings:
     """All stages."""
 
@@ -65,6 +90,7 @@ class Settings:
     embed: EmbedSettings = field(default_factory=EmbedSettings)
     match: MatchSettings = field(default_factory=MatchSettings)
     output: OutputSettings = field(default_factory=OutputSettings)
+    stream: StreamSettings = field(default_factory=StreamSettings)
 
 
 def override(settings: Any, **values: Any) -> Any:
@@ -98,6 +124,7 @@ def load_settings(path: Path) -> Settings:
 
 
 def _merge(path: Path, table: str, stage: Any, values: dict[str, Any]) -> Any:
+    values = {key: tuple(map(str, value)) if isinstance(value, list) else value for key, value in values.items()}
     for key, value in values.items():
         keys = [f.name for f in fields(stage)]
         if key not in keys:
@@ -105,7 +132,7 @@ def _merge(path: Path, table: str, stage: Any, values: dict[str, Any]) -> Any:
         default = getattr(stage, key)
         number = isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool)
         if type(value) is not type(default) and not number:
-            wanted = type(default).__name__
+            wanted = "list" if isinstance(default, tuple) else type(default).__name__
             raise UsageError(f"settings file {path}: [{table}] {key} = {value!r}", f"wanted a value of type {wanted}")
     return override(stage, **values)
 
@@ -119,10 +146,20 @@ def _check(stage: Any) -> None:
         value = getattr(stage, name, 1)
         if value < 1:
             raise UsageError(f"{name} = {value}", "wanted 1 or more")
+    for name in ("every_s", "interval_s", "picture_fps", "video_minutes"):
+        value = getattr(stage, name, 1.0)
+        if not 0 < value < float("inf"):
+            raise UsageError(f"{name} = {value}", "wanted a number above 0")
+    for name in ("events_mb", "video_mb"):
+        value = getattr(stage, name, 1.0)
+        if not 0 <= value < float("inf"):
+            raise UsageError(f"{name} = {value}", "wanted megabytes, or 0 for no limit")
     if getattr(stage, "nprobe", 0) < 0:
         raise UsageError(f"nprobe = {stage.nprobe}", "wanted 0 or more")
     size = getattr(stage, "product_px", 1.0)
     if not 0 < size < float("inf"):
         raise UsageError(f"product_px = {size}", "wanted a number of pixels above 0")
+    if getattr(stage, "runtime", "auto") not in ("auto", *RUNTIMES):
+        raise UsageError(f"runtime = {stage.runtime}", f"wanted auto, {', '.join(RUNTIMES)}")
     if getattr(stage, "fit", "") not in ("", "processor", "pad", "squash"):
         raise UsageError(f"fit = {stage.fit}", "wanted processor, pad or squash")

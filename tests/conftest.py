@@ -80,6 +80,14 @@ class Shop:
         return path
 
 
+@pytest.fixture(scope="session", autouse=True)
+def converted_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Models converted by tests, and by processes that they start, lie together and away from the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SHELF_RECOGNITION_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     """A shop whose folder is the working directory, fakes at two seams, the real database at the third."""
@@ -87,8 +95,8 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     import recognition.upkeep
 
     made = Shop(tmp_path, CountingEncoder(), FakeDetector({SHELF: PLACES}))
-    monkeypatch.setattr(recognition.run, "load_encoder", lambda settings: made.encoder)
-    monkeypatch.setattr(recognition.upkeep, "load_encoder", lambda settings: made.encoder)
+    monkeypatch.setattr(recognition.run, "load_encoder", lambda settings, calibration=(): made.encoder)
+    monkeypatch.setattr(recognition.upkeep, "load_encoder", lambda settings, calibration=(): made.encoder)
     monkeypatch.setattr(recognition.run, "YoloDetector", lambda path, settings: made.detector)
     monkeypatch.chdir(tmp_path)
     return made

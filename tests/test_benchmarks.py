@@ -14,7 +14,7 @@ import pytest
 
 from benchmarks.photo import Spread, as_table, main, summarise
 from benchmarks.photo_inputs import Inputs, draw_distractors, make_inputs
-from benchmarks.photo_ways import BOXES, DISTRACTOR, NAMES, VECTORS, naive, ours, peak_mib
+from benchmarks.photo_ways import BOXES, DISTRACTOR, NAMES, VECTORS, Choice, naive, ours, peak_mib
 from recognition.skus.database import SkuDatabase
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -143,3 +143,15 @@ def test_whole_tiny_run() -> None:
     assert report["agreement"] >= 0.9
     assert set(report["seconds"]) == set(report["memory_mib"]) == {"detect", "ours", "naive"}
     assert report["memory_mib"]["ours"]["peak"]["median"] >= report["memory_mib"]["ours"]["ready"]["median"] > 0
+
+
+def test_grouping_is_a_stage_of_its_own_and_counts_for_our_way(folder: tuple[Path, Inputs]) -> None:
+    where = folder[0]
+    Choice(group=True).save(where)
+    grouped = ours(where)
+    Choice().save(where)
+    assert "group" in grouped.seconds
+    assert len(grouped.answers) == 2
+    one = one_round()
+    one["ours"]["seconds"]["group"] = 1.0
+    assert summarise([one], INPUTS, threads=1).ratios["same work"].median == pytest.approx(2)

@@ -39,6 +39,8 @@ def ready(shop: Shop, cli: Cli) -> Shop:
         "run shelf.png --out out --conf 1.5",
         "run shelf.png --out out --iou -1",
         "run shelf.png --out out --top-k 0",
+        "run shelf.png --out out --effort -1",
+        "run shelf.png --out out --where brand",
         "run shelf.png --out out --overwrite --resume",
         "run shelf.png --out out --meta none.csv",
         "run shelf.png --out shelf.png",
@@ -129,6 +131,21 @@ def test_options_reach_the_run(ready: Shop, cli: Cli) -> None:
     assert "P,S,," in Path("out/planogram.csv").read_text()
 
 
+def test_only_part_of_the_catalogue_is_looked_for(ready: Shop, cli: Cli) -> None:
+    photo = ready.photo("a.png", 1, 2, 3)
+    Path("store.txt").write_text("S2\n")
+    assert cli("run", photo, "--out", "out", "--no-pictures", "--assortment", "store.txt").code == 0
+    with Path("out/products.csv").open(newline="") as file:
+        assert {row["sku"] for row in csv.DictReader(file)} == {"S2", ""}
+    assert json.loads(Path("out/run.json").read_text())["settings"]["match"]["assortment"] == "store.txt"
+    answer = cli("match", photo, "--where", "sku=S1", "--where", "sku=S3", "--effort", "8", "--json")
+    assert {one["sku"] for one in json.loads(answer.out)["matches"]} == {"S1", "S3"}
+    refused = cli("run", photo, "--out", "out2", "--where", "brand=Nobody")
+    assert (refused.code, Path("out2").exists()) == (2, False)
+    assert "nothing to look for" in refused.err
+    assert cli("run", photo, "--out", "out2", "--assortment", "none.txt").code == 1
+
+
 def test_overwrite_replaces_and_resume_goes_on(ready: Shop, cli: Cli) -> None:
     ready.photo("a.png", 1)
     ready.photo("b.png", 2)
@@ -172,7 +189,7 @@ class Slow(fakes.FakeDetector):
         return super().detect(images)
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored in the background
-recognition.run.load_encoder = lambda settings: fakes.FakeEncoder()
+recognition.run.load_encoder = lambda settings, calibration=(): fakes.FakeEncoder()
 recognition.run.YoloDetector = lambda path, settings: Slow({SHELF: PLACES})
 recognize.main()
 """

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 
 import numpy as np
 import pytest
 from fakes import FakeDetector, FakeEncoder, FakeIndex
 
+from recognition import pipeline
 from recognition.errors import DatabaseError, DetectorError, EncoderError
 from recognition.matching.calibration import default_calibration
 from recognition.pipeline import Recognizer, StageClock
@@ -166,3 +169,145 @@ def test_products_too_small_are_said_after_the_readers_advice(recognizer: Callab
 def test_crops_are_matched_without_a_detector(recognizer: Callable[..., Recognizer]) -> None:
     assert recognizer().match([pack(3), pack(99)]).decided.tolist() == [13, -1]
     assert len(recognizer().match([])) == 0
+
+
+class Gated(FakeEncoder):
+    """Counts the crops of each call; the first one waits until the detector has seen `frames`. Black crops fail."""
+
+    def __init__(self, frames: int = 0) -> None:
+        self.calls: list[int] = []
+        self.detector = Counting(frames)
+
+    def encode(self, crops: Sequence[Image]) -> np.ndarray:
+        assert self.detector.seen_all.wait(2)
+        self.calls.append(len(crops))
+        if any(not crop.any() for crop in crops):
+            raise EncoderError("black")
+        return super().encode(crops)
+
+
+class Counting(FakeDetector):
+    """Counts frames."""
+
+    def __init__(self, frames: int) -> None:
+        super().__init__({SIZE: PLACES})
+        self.left, self.seen_all = frames, threading.Event()
+        self._count(0)
+
+    def detect(self, images: Sequence[Image]) -> list[Detections]:
+        self._count(len(images))
+        return super().detect(images)
+
+    def _count(self, frames: int) -> None:
+        self.left -= frames
+        if self.left <= 0:
+            self.seen_all.set()
+
+
+@pytest.mark.parametrize(("batch", "later"), [(1, {1}), (4, {4}), (5, {5})])
+def test_crops_of_many_photos_fill_a_batch(recognizer: Callable[..., Recognizer], batch: int, later: set[int]) -> None:
+    encoder = Gated(frames=5)
+    seeds = [(1, 2, 3), (3, 2, 1), (2, 2, 99), (1, 1, 1), (3, 3, 2)]
+    frames = [shelf(*own, source=str(number)) for number, own in enumerate(seeds)]
+    results = list(recognizer(encoder=encoder, detector=encoder.detector, batch_size=batch).run(frames))
+    assert sum(encoder.calls) == 15
+    assert set(encoder.calls[1:-1]) <= later
+    assert max(encoder.calls) <= batch
+    assert [result.frame.source for result in results] == list("01234")  # type: ignore[union-attr]
+    wanted = [[10 + seed if seed < 9 else -1 for seed in own] for own in seeds]
+    assert [result.matches.decided.tolist() for result in results] == wanted  # type: ignore[union-attr]
+
+
+def test_a_slow_source_gets_its_answer_before_the_next_frame(recognizer: Callable[..., Recognizer]) -> None:
+    answered = threading.Event()
+
+    def camera() -> Iterator[Frame]:
+        yield shelf(1, source="first")
+        assert answered.wait(2), "the first frame waited for the second"
+        yield shelf(2, source="second")
+
+    with closing(recognizer(batch_size=64).run(camera())) as results:
+        assert isinstance(next(results), FrameResult)
+        answered.set()
+        assert isinstance(next(results), FrameResult)
+
+
+def test_a_batch_that_fails_costs_only_the_frame_at_fault(recognizer: Callable[..., Recognizer]) -> None:
+    encoder = Gated(frames=4)
+    black = Frame("black.jpg", 7, np.zeros((*SIZE, 3), np.uint8))
+    empty = Frame("empty.jpg", 0, np.zeros((50, 50, 3), np.uint8))
+    frames = [shelf(1, 2, source="a"), black, empty, shelf(3, 1, source="b")]
+    results = list(recognizer(encoder=encoder, detector=encoder.detector, batch_size=64).run(frames))
+    assert results[1] == Failure("black.jpg", 7, "embed", "black")
+    assert [type(result) for result in results] == [FrameResult, Failure, FrameResult, FrameResult]
+    assert results[3].matches.decided.tolist()[:2] == [13, 11]  # type: ignore[union-attr]
+
+
+def test_an_error_of_the_source_comes_after_the_frames_before_it(recognizer: Callable[..., Recognizer]) -> None:
+    def frames() -> Iterator[Frame]:
+        yield shelf(1)
+        yield shelf(2)
+        raise ZeroDivisionError
+
+    results = recognizer().run(frames())
+    assert [isinstance(next(results), FrameResult) for _ in range(2)] == [True, True]
+    with pytest.raises(ZeroDivisionError):
+        next(results)
+    assert "ahead" not in {thread.name for thread in threading.enumerate()}
+
+
+@pytest.mark.parametrize("photos", [1, 3])
+def test_a_bounded_number_of_frames_is_held(
+    recognizer: Callable[..., Recognizer], monkeypatch: pytest.MonkeyPatch, photos: int
+) -> None:
+    each = pipeline.LEAST_BYTES + shelf().image.nbytes
+    monkeypatch.setattr(pipeline, "AHEAD_BYTES", photos * each)
+    pulled, most, given = 0, 0, 0
+
+    def frames() -> Iterator[Frame | Failure]:
+        nonlocal pulled, most
+        for number in range(12):
+            pulled += 1
+            most = max(most, pulled - given)
+            yield Failure("x", 0, "read", "no") if number == 5 else shelf(1, 2, 3, source=str(number))
+
+    for _ in recognizer(batch_size=64).run(frames()):
+        given += 1
+    assert given == 12
+    assert most <= photos + 1  # one has been given, and is not let go before the next is asked for
+
+
+def test_closing_early_stops_reading_and_ends_the_thread(recognizer: Callable[..., Recognizer]) -> None:
+    closed = False
+
+    def frames() -> Iterator[Frame]:
+        nonlocal closed
+        try:
+            while True:
+                yield shelf(1, 2)
+        finally:
+            closed = True
+
+    source = frames()
+    with pytest.raises(KeyboardInterrupt), closing(source), closing(recognizer().run(source)) as results:
+        next(results)
+        raise KeyboardInterrupt
+    assert closed
+    assert "ahead" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_each_frame_is_charged_its_share_of_a_batch(recognizer: Callable[..., Recognizer]) -> None:
+    encoder = Gated(frames=2)
+    frames = [shelf(1, 2, 3), Frame("empty.jpg", 0, np.zeros((50, 50, 3), np.uint8))]
+    full, empty = recognizer(encoder=encoder, detector=encoder.detector).run(frames)
+    assert full.seconds["embed"] > 0  # type: ignore[union-attr]
+    assert empty.seconds.get("embed", 0) == 0  # type: ignore[union-attr]
+
+
+def test_grouped_facings_are_embedded_once_and_every_row_is_answered(recognizer: Callable[..., Recognizer]) -> None:
+    encoder = Gated()
+    (result,) = recognizer(encoder=encoder, group=True).run([shelf(2, 2, 1)])
+    assert isinstance(result, FrameResult)
+    assert sum(encoder.calls) == 2
+    assert result.matches.decided.tolist() == [12, 12, 11]
+    assert only(recognizer(group=True).run([Frame("none", 0, np.zeros((9, 9, 3), np.uint8))])).skus == {}

@@ -17,6 +17,7 @@ from recognition.weights import STARTER_DETECTOR, detector_path, weights_dir
         ("[detect]\nconf = 0.5\n", Settings(detect=DetectSettings(conf=0.5))),
         ("[detect]\nconf = 1\n", Settings(detect=DetectSettings(conf=1))),
         ("[match]\ntop_k = 9\nverify = false\n", Settings(match=MatchSettings(9, False))),
+        ('[match]\nwhere = ["brand=A", "size=1"]\n', Settings(match=MatchSettings(where=("brand=A", "size=1")))),
         ('[embed]\nfit = "squash"\nencoder = "clip"\n', Settings(embed=EmbedSettings("clip", "squash"))),
     ],
 )
@@ -44,6 +45,7 @@ def test_a_file_changes_what_it_names(tmp_path: Path, text: str, wanted: Setting
         ("[embed]\nbatch_size = -1\n", "batch_size = -1"),
         ('[embed]\nfit = "crop"\n', "fit = crop.*processor, pad or squash"),
         ("[match]\ntop_k = true\n", "type int"),
+        ('[match]\nwhere = "brand=A"\n', "type list"),
         ("[output]\npictures = 1\n", "type bool"),
     ],
 )

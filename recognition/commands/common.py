@@ -19,10 +19,20 @@ DbOption = Annotated[Path, typer.Option("--db", help="Folder of the SKU database
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 DeviceOption = Annotated[str | None, typer.Option(help="auto, cpu, cuda:0, mps.")]
 EncoderOption = Annotated[str | None, typer.Option(help="starter, a name such as siglip, a local folder, or a hub id.")]
+RuntimeOption = Annotated[str | None, typer.Option(help="auto, torch, openvino, openvino-int8-weights, openvino-int8.")]
 DetectorOption = Annotated[str | None, typer.Option(help="starter, or the path of a .pt file.")]
 ConfOption = Annotated[float | None, typer.Option(help="Lowest detection score kept, 0 to 1.")]
 IouOption = Annotated[float | None, typer.Option(help="Overlap above which two boxes are one product, 0 to 1.")]
 TopKOption = Annotated[int | None, typer.Option(help="Candidates kept for each product.")]
+EffortOption = Annotated[
+    int | None, typer.Option(help="Cells of the index that a search visits; default: as many as were measured.")
+]
+WhereOption = Annotated[
+    list[str] | None, typer.Option(help="field=value: look only for such SKUs, as brand=Acme. Repeatable.")
+]
+AssortmentOption = Annotated[
+    Path | None, typer.Option(help="Look only for these SKUs or GTINs: a file, one per line, or a CSV.")
+]
 FalseKnownOption = Annotated[
     float, typer.Option(min=0.001, max=0.5, help="Share of products in no catalogue that may be given a SKU.")
 ]
@@ -37,14 +47,21 @@ def command_settings(
     encoder: str | None = None,
     top_k: int | None = None,
     device: str | None = None,
+    effort: int | None = None,
+    where: list[str] | None = None,
+    assortment: Path | None = None,
+    runtime: str | None = None,
 ) -> Settings:
     """The settings file of the command line, with the options that were given above it."""
     base: Settings = context.obj
     return replace(
         base,
         detect=override(base.detect, detector=detector, conf=conf, iou=iou, device=device),
-        embed=override(base.embed, encoder=encoder, device=device),
-        match=override(base.match, top_k=top_k),
+        embed=override(base.embed, encoder=encoder, device=device, runtime=runtime),
+        match=override(
+            base.match, top_k=top_k, nprobe=effort, where=tuple(where) if where else None,
+            assortment=str(assortment) if assortment else None,
+        ),
     )
 
 

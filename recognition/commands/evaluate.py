@@ -15,6 +15,7 @@ from recognition.commands.common import (
     EncoderOption,
     IouOption,
     JsonOption,
+    RuntimeOption,
     command_settings,
     print_report,
     progress_bar,
@@ -66,10 +67,11 @@ def evaluate_matching(
     ] = False,
     device: DeviceOption = None,
     encoder: EncoderOption = None,
+    runtime: RuntimeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """One-shot recall, mean average precision, and how well unknown products are told from known ones."""
-    settings = command_settings(context, encoder=encoder, device=device)
+    settings = command_settings(context, encoder=encoder, device=device, runtime=runtime)
     from recognition.evaluation.run import MatchingOptions, measure_matching
 
     options = MatchingOptions(method, distractors, asked_only)

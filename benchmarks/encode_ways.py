@@ -1,0 +1,177 @@
+"""One shape of benchmarks/encode.py in one process: all ways get the same crops, and take turns.
+
+`naive` is what the library's documentation shows: Pillow, processor and model in float32, picture by picture.
+`openvino plain` is OpenVINO as its documentation shows: converted, compiled, and fed by transformers' processor in our
+batches; float32 is asked for, so that precision is equal. The others are this program's runtimes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.encode_inputs import CROPS, load_crops
+from recognition.embedding.huggingface import HuggingFaceEncoder
+from recognition.embedding.openvino_library import openvino
+from recognition.settings import RUNTIMES, EmbedSettings
+from recognition.types import Image
+from recognition.weights import STARTER_ENCODER, weights_dir
+
+CALIBRATION = 48
+NAIVE, PLAIN = "naive", "openvino plain"
+Way = Callable[[Sequence[Image]], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One way. seconds, cpu_seconds: per image, of each round, by the clock and of this process's cores. open_seconds:
+    to have it ready, conversion included where it was not in the cache. cosine: least one to the naive way's vectors,
+    or, of our ways, to our torch runtime's, whose preprocessing is the same. top1: share of images whose nearest other
+    image is the same one as by that yardstick."""
+
+    seconds: list[float]
+    cpu_seconds: list[float]
+    open_seconds: float
+    cosine: float
+    top1: float
+
+
+def measure(shape: str, place: Path, images: int, rounds: int, batch: int) -> dict[str, Measured]:
+    """All ways on the first `images` crops, `rounds` times, taking turns; the rest of the crops calibrate int8."""
+    crops = load_crops(place / CROPS)
+    crops, others = crops[:images], crops[images:]
+    folder = weights_dir() / STARTER_ENCODER if shape == "starter" else place / shape.replace("/", "-")
+    opened = {name: _timed(lambda name=name: _way(name, shape, folder, batch, others)) for name in ways()}
+    vectors = {name: way(crops) for name, (way, _) in opened.items()}  # warms up, too
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in opened}
+    for _ in range(rounds):
+        for name, (way, _) in opened.items():
+            clock, cpu = time.perf_counter(), time.process_time()
+            way(crops)
+            times[name].append(((time.perf_counter() - clock) / len(crops), (time.process_time() - cpu) / len(crops)))
+    return {
+        name: Measured(
+            [a for a, _ in times[name]], [b for _, b in times[name]], opened[name][1],
+            *agreement(vectors[name], vectors[NAIVE if name in (NAIVE, PLAIN) else RUNTIMES[0]]),
+        )
+        for name in opened
+    }  # fmt: skip
+
+
+def ways() -> tuple[str, ...]:
+    """Their names."""
+    return (NAIVE, PLAIN, *RUNTIMES)
+
+
+def agreement(found: NDArray[np.float32], wanted: NDArray[np.float32]) -> tuple[float, float]:
+    """Least cosine between rows, and the share of rows whose nearest other row is the same in both; norms are 1."""
+    nearest = []
+    for vectors in (found, wanted):
+        cosines = vectors @ vectors.T
+        np.fill_diagonal(cosines, -2)
+        nearest.append(cosines.argmax(axis=1))
+    return float((found * wanted).sum(axis=1).min()), float((nearest[0] == nearest[1]).mean())
+
+
+def _way(name: str, shape: str, folder: Path, batch: int, others: Sequence[Image]) -> Way:
+    if name == NAIVE:
+        return _naive(shape, folder)
+    if name == PLAIN:
+        return _plain(shape, folder, batch)
+    settings = EmbedSettings(batch_size=batch, device="cpu", runtime=name)
+    return HuggingFaceEncoder(folder, shape, settings, others if name == RUNTIMES[-1] else ()).encode
+
+
+def _naive(shape: str, folder: Path) -> Way:
+    import torch
+
+    fit, model = _theirs(shape, folder)
+
+    def encode(crops: Sequence[Image]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            return np.concatenate([model(fit([crop])).numpy() for crop in crops])
+
+    return encode
+
+
+def _plain(shape: str, folder: Path, batch: int) -> Way:
+    fit, model = _theirs(shape, folder)
+    library = openvino()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        example = fit([np.zeros((64, 64, 3), np.uint8)] * 2)
+        free = [-1, *example.shape[1:]]
+        made = library.convert_model(model, input=[(free, library.Type.f32)], example_input=example, dynamo=True)
+    settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": int(os.environ["OMP_NUM_THREADS"])}
+    compiled = library.Core().compile_model(made, "CPU", settings)
+
+    def encode(crops: Sequence[Image]) -> NDArray[np.float32]:
+        parts = [crops[start : start + batch] for start in range(0, len(crops), batch)]
+        return np.concatenate([compiled(fit(part).numpy())[0].copy() for part in parts])
+
+    return encode
+
+
+def _theirs(shape: str, folder: Path) -> tuple[Callable[[Sequence[Image]], Any], Any]:
+    """transformers' own processor and model: crops to pixels (n, 3, h, w), and those to vectors of norm 1.
+
+    The starter wants crops whole on white, which is Pillow's part, and has a head.
+    """
+    import torch
+    import transformers
+    from PIL import Image as Pictures
+    from PIL import ImageOps
+    from safetensors.torch import load_file
+
+    transformers.utils.logging.disable_progress_bar()
+    processor = transformers.AutoImageProcessor.from_pretrained(folder)
+    config = transformers.AutoConfig.from_pretrained(folder)
+    kind = getattr(transformers, config.architectures[0])
+    model = kind.from_pretrained(folder, dtype=torch.float32).eval()
+    starter = shape == "starter"
+
+    def fit(crops: Sequence[Image]) -> Any:
+        pictures = [Pictures.fromarray(crop) for crop in crops]
+        if starter:
+            side = processor.size.height, processor.size.width
+            pictures = [ImageOps.pad(each, side, Pictures.Resampling.BILINEAR, "white") for each in pictures]
+        return processor(images=pictures, return_tensors="pt")["pixel_values"]
+
+    class Whole(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+            if starter:
+                # The window of its own pooling is larger than the map, which OpenVINO refuses; the mean is the same.
+                self.model.pooler = torch.nn.AdaptiveAvgPool2d(1)
+                head = load_file(folder / "head.safetensors")
+                self.head = torch.nn.Linear(head["weight"].shape[1], head["weight"].shape[0])
+                self.head.load_state_dict({key: tensor.float() for key, tensor in head.items()})
+
+        def forward(self, pixels: Any) -> Any:
+            output = self.model(pixel_values=pixels)
+            pooled = output.image_embeds if hasattr(output, "image_embeds") else output.pooler_output.flatten(1)
+            return torch.nn.functional.normalize(self.head(pooled) if starter else pooled)
+
+    return fit, Whole().eval().requires_grad_(False)
+
+
+def _timed(make: Callable[[], Way]) -> tuple[Way, float]:
+    start = time.perf_counter()
+    return make(), time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    which, where, count, times, size = sys.argv[1:]
+    found = measure(which, Path(where), int(count), int(times), int(size))
+    print(json.dumps({name: asdict(each) for name, each in found.items()}))
