@@ -16,6 +16,7 @@ from recognition.commands.common import (
     DeviceOption,
     EncoderOption,
     JsonOption,
+    RuntimeOption,
     command_settings,
     sentence,
 )
@@ -52,6 +53,7 @@ def stream(
     ] = None,
     conf: ConfOption = None,
     encoder: EncoderOption = None,
+    runtime: RuntimeOption = None,
     detector: DetectorOption = None,
     device: DeviceOption = None,
     as_json: JsonOption = False,
@@ -59,7 +61,7 @@ def stream(
     """Keep a shelf up to date from cameras or films: events, planogram, figures, labelled video."""
     if overwrite and resume:
         raise UsageError("--overwrite and --resume exclude each other", "give one of them")
-    settings = command_settings(context, detector, conf, encoder=encoder, device=device)
+    settings = command_settings(context, detector, conf, encoder=encoder, device=device, runtime=runtime)
     changed = override(settings.stream, interval_s=interval, blur_faces=blur_faces)
     settings = replace(settings, stream=changed)
     from recognition.outputs.live_pictures import PictureWishes

@@ -22,20 +22,23 @@ _NEIGHBOURS = 3  # finds that make a face; one fewer than usual, for a face miss
 _MARGIN = 0.3  # hair, chin and ears around the found square
 
 
-def blur_faces(image: Image) -> Image:
-    """A copy of a BGR uint8 (h, w, 3) image with every face that was found blurred beyond recognition."""
+def blur_faces(image: Image, search_px: int = _SEARCH_PX) -> Image:
+    """A copy of a BGR uint8 (h, w, 3) image with every face that was found blurred beyond recognition.
+
+    search_px: longest side that is searched; half of it takes a quarter of the time, and finds faces twice as large.
+    """
     blurred = image.copy()
-    for left, top, right, bottom in _faces(image):
+    for left, top, right, bottom in _faces(image, search_px):
         face = blurred[top:bottom, left:right]
         small = cv2.resize(face, (6, 6), interpolation=cv2.INTER_AREA)
         face[:] = cv2.resize(small, face.shape[1::-1], interpolation=cv2.INTER_CUBIC)
     return blurred
 
 
-def _faces(image: Image) -> list[tuple[int, int, int, int]]:
+def _faces(image: Image, search_px: int) -> list[tuple[int, int, int, int]]:
     """Boxes x_min y_min x_max y_max of faces, pixels of the image, widened by a margin and cut at its edges."""
     height, width = image.shape[:2]
-    scale = min(1.0, _SEARCH_PX / max(height, width, 1))
+    scale = min(1.0, search_px / max(height, width, 1))
     size = max(1, round(width * scale)), max(1, round(height * scale))
     if min(size) <= _SMALLEST_PX:
         return []

@@ -94,6 +94,11 @@ class GrowingFile:
         """From now on the file is whole up to `length` bytes."""
         self.length = length
 
+    def cut(self) -> None:
+        """Cuts off what stands behind the committed length: a piece that a full disk took only in part."""
+        with writing(self.path):
+            os.ftruncate(self._handle, self.length)
+
     def close(self) -> None:
         """Hands the file back to the system."""
         os.close(self._handle)

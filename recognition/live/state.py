@@ -1,0 +1,374 @@
+"""What stands on one source's shelf now, kept up to date frame by frame; changes come out as news.
+
+A product is believed when it was seen twice, in half of the frames, and for `_APPEAR_S`. It is gone when its place,
+wholly in view, has looked steady without it for `_GONE_S`. Where what is above and below looks otherwise too, this must
+last longer: `_CLEAR_S` if most of the neighbours are found, else somebody stands in front, and `_PATIENCE_S` are
+waited. A product that the detector overlooks while its place looks as before is still there, whatever a track says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recognition.detection.boxes import inside_matrix, intersections, iou_matrix
+from recognition.live.items import CUT_S, Box, Item, Phase
+from recognition.live.tracking import UNTRACKED
+from recognition.live.views import Look
+from recognition.outputs.live_events import EventKind
+from recognition.shelves.keyframes import Joined
+from recognition.shelves.places import moved
+from recognition.types import NO_SKU, Matches
+
+_APPEAR_S = 0.4
+_GONE_S = 0.8
+_ODD_S = 0.2  # a place that looks otherwise is embedded anew after this time, `_CLEAR_S` before a moving camera
+_CLEAR_S = 1.5
+_WRONG_S = 5.0  # a product that is not found for so long gives way to what is found in its place
+_PATIENCE_S = 8.0
+_CARRIED_S = 3.0  # a product that is carried about has left its place after this time
+_FORGET_S = 1.0  # a candidate that is not seen again
+_PLACE = 0.5  # least overlap (IoU) with a place to stand in it
+_DOUBLE = 0.5  # of the smaller box: what two products never share
+_INSIDE = 0.7  # or share of the smaller box, where one of both is cut by the border
+_HOME_PULL = 0.2  # how far a sighting pulls a place: boxes tremble
+_RESTING = 0.9  # least overlap with where a product that is carried came to rest
+_MOVED = 0.5  # of the width or height: less is a trembling box, or a product set straight
+_STALE_S = 3600.0  # a part of the shelf that is not shown for so long is forgotten: the camera was moved
+_MOST_ITEMS = 5000
+_MOST_GONE = 500
+
+
+@dataclass(frozen=True, eq=False)
+class Sighting:
+    """What one frame shows, boxes in the coordinates of a part of the shelf.
+
+    moving: whether the camera moved since the frame before.
+    cut: ends at the picture's border. qualities: see views.py. whole: whether a place is wholly in view. look: how a
+    place looks in this frame.
+    """
+
+    seconds: float
+    part: int
+    moving: bool
+    boxes: NDArray[np.float32]
+    tracks: NDArray[np.int64]
+    qualities: NDArray[np.float64]
+    cut: NDArray[np.bool_]
+    whole: Callable[[Box], bool]
+    look: Callable[[Box], Look]
+
+
+@dataclass(frozen=True)
+class News:
+    """Something that happened to an item. seconds: when it began. was: former answer, or former place."""
+
+    kind: EventKind
+    item: Item
+    seconds: float
+    box: Box
+    was: int | Box | None = None
+
+
+class Shelf:
+    """The products of one source. Each frame: `observe`, embed the rows it asks for, `conclude` with the answers."""
+
+    def __init__(self) -> None:
+        self.items: list[Item] = []
+        self._number = 0
+        self._wanted: list[Item] = []
+        self._now, self._part = 0.0, 0
+        self._found = self._lost = np.zeros((0, 4), np.float32)  # places in the latest frame
+        self._news: list[News] = []
+
+    @property
+    def present(self) -> list[Item]:
+        """Products that stand on the shelf, by number."""
+        return [item for item in self.items if item.phase is Phase.PRESENT]
+
+    @property
+    def restless(self) -> bool:
+        """Whether something is undecided, so that a frame is worth a look although it does not change."""
+        return any(item.restless for item in self.items)
+
+    def forget_tracks(self) -> None:
+        """The tracker starts anew: its numbers mean nothing any more. Products stay in their places."""
+        for item in self.items:
+            item.track = UNTRACKED
+
+    def observe(self, seen: Sighting) -> list[int]:
+        """Takes a frame in; rows of its boxes that are to be embedded, in the order in which `conclude` wants them."""
+        self._now, self._part, self._news = seen.seconds, seen.part, []
+        self._join(seen)
+        for item in list(self.items):
+            if item.phase is not Phase.GONE and (item.part == seen.part or item.phase is Phase.CANDIDATE):
+                self._update(item, seen)
+        self._wanted = [i for i in self.items if i.row >= 0 and i.wants_view(float(seen.qualities[i.row]), self._now)]
+        for item in self._wanted:
+            item.viewed(float(seen.qualities[item.row]), self._now)
+        return [item.row for item in self._wanted]
+
+    def join(self, joined: Joined) -> None:
+        """Two parts turned out to be one: what both have seen is the product that was known first."""
+        moving = [item for item in self.items if item.part == joined.part]
+        older = [item for item in self.items if item.part == joined.into]
+        for item in moving:
+            boxes = moved(np.stack([item.home, item.box, item.anchor]).astype(np.float64), joined.homography)
+            item.part, (item.home, item.box, item.anchor) = joined.into, boxes.astype(np.float32)
+            twin = next((o for o in older if _shared(o.home, item.home) >= _INSIDE and o.phase is not Phase.GONE), None)
+            if twin is not None and item.phase is not Phase.GONE:
+                twin.track, twin.last, twin.row = item.track, item.last, -1
+                self.items.remove(item)
+
+    def look_away(self) -> None:
+        """The frame shows something else: nothing is learned from it."""
+        self._wanted, self._news = [], []
+
+    def retry(self) -> None:
+        """The rows that `observe` asked for could not be matched: they are asked for again."""
+        for item in self._wanted:
+            item.fresh = True
+        self._wanted = []
+
+    def conclude(self, matches: Matches) -> list[News]:
+        """What happened, with the answers to the rows that `observe` asked for."""
+        for row, item in enumerate(self._wanted):
+            item.votes.add(matches, row, weight=0.5 if item.cut else 1.0)
+        self._wanted = []
+        for item in [item for item in self.items if item.phase is Phase.CANDIDATE]:
+            if item.votes.views and item.steadily_seen and self._now - item.first >= (CUT_S if item.cut else _APPEAR_S):
+                self._believe(item)
+        for item in self.present:
+            self._tell(item)
+        self._bound()
+        return self._news
+
+    def _join(self, seen: Sighting) -> None:
+        """Gives each box to its item, by track at its place, by place, by track elsewhere; or to a new candidate."""
+        live = [item for item in self.items if item.phase is not Phase.GONE and item.part == seen.part]
+        for item in self.items:
+            item.row = -1
+        free = set(range(len(seen.boxes)))
+        by_track = {item.track: item for item in live if item.track != UNTRACKED}
+        tracked = [(by_track[number], row) for row, number in enumerate(seen.tracks.tolist()) if number in by_track]
+        for item, row in tracked:
+            if item.row < 0 and (item.phase is Phase.CANDIDATE or _overlap(seen.boxes[row], item.home) >= _PLACE):
+                item.row = row
+                free.discard(row)
+        for item, row in _by_place([item for item in live if item.row < 0], sorted(free), seen):
+            item.row, item.track = row, int(seen.tracks[row])
+            free.discard(row)
+        for item, row in tracked:
+            if item.row < 0 and row in free and self._has_left(item, seen):
+                item.row = row
+                free.discard(row)
+        self._found = _boxes([item.home for item in live if item.row >= 0])
+        self._lost = _boxes([item.home for item in live if item.row < 0])
+        known = np.concatenate([self._found, _boxes([seen.boxes[item.row] for item in live if item.row >= 0])])
+        for row in sorted(free):
+            box = seen.boxes[row : row + 1]
+            if _share(box, known).max(initial=0.0) < _DOUBLE and not self._is_part(box, live):
+                self._add(row, seen)
+
+    def _is_part(self, box: NDArray[np.float32], live: list[Item]) -> bool:
+        """Whether a box (1, 4) is only a piece of a known product, as detectors find in blurred pictures."""
+        lost = [i for i in live if i.row < 0 and i.phase is Phase.PRESENT and self._now - i.sighted < _WRONG_S]
+        homes = _boxes([item.home for item in lost if item.away_since is None])
+        return bool((_share(box, homes) >= _DOUBLE).any())
+
+    def _has_left(self, item: Item, seen: Sighting) -> bool:
+        """Whether a product that is tracked elsewhere is no longer in its place: trackers mix neighbours up."""
+        if item.away_since is not None or item.cut or not seen.whole(item.home):
+            return True
+        return not seen.look(item.home).same_place(item.look)
+
+    def _add(self, row: int, seen: Sighting) -> None:
+        self._number += 1
+        box = seen.boxes[row].copy()
+        item = Item(self._number, seen.part, box, self._now, seen.look(box), bool(seen.cut[row]))
+        item.row, item.track = row, int(seen.tracks[row])
+        self.items.append(item)
+
+    def _update(self, item: Item, seen: Sighting) -> None:
+        item.chances += item.phase is Phase.CANDIDATE and item.first < self._now
+        if item.row >= 0 and item.first < self._now:
+            self._seen(item, seen)
+        elif item.phase is Phase.CANDIDATE:
+            if self._now - item.last > _FORGET_S:
+                self.items.remove(item)
+        elif item.row < 0:
+            self._missed(item, seen)
+
+    def _seen(self, item: Item, seen: Sighting) -> None:
+        box = seen.boxes[item.row]
+        item.sighted = self._now
+        item.box, item.last, item.seen = box.copy(), self._now, item.seen + 1
+        at_home = _overlap(box, item.home) >= _PLACE or item.cut or bool(seen.cut[item.row])
+        if not at_home:
+            self._carried(item, seen)
+            return
+        item.away_since = item.empty_since = None
+        if not seen.cut[item.row]:
+            pull = 1.0 if item.cut else _HOME_PULL
+            item.home = ((1 - pull) * item.home + pull * box).astype(np.float32)
+            if item.cut:
+                item.cut, item.anchor = False, item.home.copy()  # the rest of it comes into view: it does not move
+        self._compare(item, seen)
+
+    def _compare(self, item: Item, seen: Sighting) -> None:
+        """Does the place of a product that was seen there still look as it did?"""
+        if not seen.whole(item.home):
+            return
+        steady = item.take_glance(seen.look(item.home), self._now)
+        if item.glance.same_place(item.look):
+            item.odd_since = None
+            if steady >= _GONE_S:
+                item.look = item.glance
+            return
+        item.odd_since = self._now if item.odd_since is None or steady == 0 else item.odd_since
+        clear = _CLEAR_S if seen.moving else _ODD_S
+        patience = clear if item.glance.same_around(item.look) else _PATIENCE_S
+        if self._now - item.odd_since >= patience:
+            item.renew()
+
+    def _carried(self, item: Item, seen: Sighting) -> None:
+        """A product that is tracked outside its place: when it rests somewhere, that is its place."""
+        if item.phase is Phase.CANDIDATE:
+            item.home, item.anchor, item.first, item.look = item.box, item.box, self._now, seen.look(item.box)
+            return
+        if item.away_since is None or _overlap(item.box, item.rest) < _RESTING:
+            item.away_since, item.rest = self._now, item.box
+        if item.empty_since is None:
+            item.empty_since = self._now
+        if self._now - item.away_since >= _APPEAR_S:
+            item.home, item.empty_since, item.away_since = item.box.copy(), None, None
+            item.take_glance(seen.look(item.home), self._now)
+            item.renew()
+        elif self._now - item.empty_since > _CARRIED_S:
+            self._gone(item)
+            item.row = -1
+
+    def _missed(self, item: Item, seen: Sighting) -> None:
+        """No box for a product: overlooked, hidden, or gone?"""
+        if not seen.whole(item.home):
+            item.empty_since = None
+            return
+        steady = item.take_glance(seen.look(item.home), self._now)
+        merged = inside_matrix(item.home[None], seen.boxes)[0]
+        if item.away_since is None and (item.glance.same_place(item.look) or (merged > _INSIDE).any()):
+            item.empty_since, item.last = None, self._now
+            return
+        if item.empty_since is None or (steady == 0 and item.away_since is None):
+            item.empty_since = self._now
+        patience = _GONE_S if item.glance.same_around(item.look) else self._patience(item)
+        if self._now - item.empty_since >= patience and steady >= min(patience, _CLEAR_S):
+            self._gone(item)
+
+    def _patience(self, item: Item) -> float:
+        """How long a place may look otherwise, its surroundings too: are the neighbours found that are in view?"""
+        x0, y0, x1, y1 = item.home
+        around = np.array([[x0 - (x1 - x0), y0 - (y1 - y0) / 2, x1 + (x1 - x0), y1 + (y1 - y0) / 2]], np.float32)
+        found, lost = (int((intersections(around, boxes) > 0).sum()) for boxes in (self._found, self._lost))
+        return _CLEAR_S if found >= 2 * lost else _PATIENCE_S  # the place itself is among the lost
+
+    def _gone(self, item: Item) -> None:
+        began = self._now if item.empty_since is None else item.empty_since
+        item.phase, item.track, item.away_since, item.empty_since = Phase.GONE, UNTRACKED, None, None
+        item.last = began
+        self._news.append(News(EventKind.DISAPPEARED, item, began, item.anchor))
+
+    def _believe(self, item: Item) -> None:
+        """A candidate becomes a product; a place that was empty is filled again."""
+        item.phase, item.anchor = Phase.PRESENT, item.home.copy()
+        for other in self.present:
+            missed = other.part == item.part and self._now - other.sighted >= _WRONG_S
+            if missed and _shared(other.home, item.home) >= _DOUBLE:
+                self._gone(other)  # its box was never one product: its place is not empty now
+                self.items.remove(other)
+        answer = item.votes.answer()
+        empty = (o for o in self.items if o.phase is Phase.GONE and o.part == item.part)
+        before = next((o for o in empty if _overlap(o.home, item.home) >= _PLACE), None)
+        if before is None:
+            self._news.append(News(EventKind.APPEARED, item, item.first, item.anchor))
+            return
+        self.items.remove(before)
+        same = before.votes.answer().sku == answer.sku
+        if answer.sku == NO_SKU:
+            same = same and item.look.same_place(before.look)
+        if not same:
+            self._news.append(News(EventKind.APPEARED, item, item.first, item.anchor))
+            return
+        item.number, item.told = before.number, answer
+        self._news.append(News(EventKind.RESTOCKED, item, item.first, item.anchor))
+
+    def _tell(self, item: Item) -> None:
+        """Tells what is new about a product on the shelf."""
+        answer = item.votes.answer()
+        if _far(item.home, item.anchor) and item.away_since is None and not item.cut:
+            was, item.anchor = item.anchor, item.home.copy()
+            self._news.append(News(EventKind.MOVED, item, self._now, item.anchor, was))
+        before = NO_SKU if item.told is None else item.told.sku
+        if answer.sku != before:
+            kind = EventKind.RECOGNIZED if before == NO_SKU else EventKind.CHANGED
+            was_sku = None if before == NO_SKU else before
+            self._news.append(News(kind, item, self._now, item.anchor, was_sku))
+        item.told = answer
+
+    def _bound(self) -> None:
+        """Forgets parts that are shown no more, and the oldest empty places and products when there are too many."""
+        parts = {item.part for item in self.items if self._now - item.last < _STALE_S} | {self._part}
+        self.items = [item for item in self.items if item.part in parts]
+        gone = sorted((item for item in self.items if item.phase is Phase.GONE), key=lambda item: item.last)
+        drop = set(map(id, gone[: max(0, len(gone) - _MOST_GONE)]))
+        live = sorted((item for item in self.items if item.phase is not Phase.GONE), key=lambda item: item.last)
+        drop |= set(map(id, live[: max(0, len(live) - _MOST_ITEMS)]))
+        if drop:
+            self.items = [item for item in self.items if id(item) not in drop]
+
+
+def _by_place(items: list[Item], rows: list[int], seen: Sighting) -> list[tuple[Item, int]]:
+    """Pairs of items and rows that stand in the same place, best overlap first."""
+    if not items or not rows:
+        return []
+    homes, boxes = np.stack([item.home for item in items]), seen.boxes[rows]
+    overlap = iou_matrix(homes, boxes)
+    either = np.array([item.cut for item in items])[:, None] | seen.cut[rows][None, :]
+    part = _share(homes, boxes)
+    fits = (overlap >= _PLACE) | (either & (part >= _INSIDE))
+    pairs, used_items, used_rows = [], set(), set()
+    for flat in np.argsort(-np.where(fits, overlap + 1, 0), axis=None, kind="stable"):
+        i, j = divmod(int(flat), len(rows))
+        if not fits[i, j]:
+            break
+        if i not in used_items and j not in used_rows:
+            pairs.append((items[i], rows[j]))
+            used_items.add(i)
+            used_rows.add(j)
+    return pairs
+
+
+def _overlap(one: Box, other: Box) -> float:
+    return float(iou_matrix(one[None], other[None])[0, 0])
+
+
+def _shared(one: Box, other: Box) -> float:
+    """What two boxes share, of the smaller one."""
+    return float(_share(one[None], other[None])[0, 0])
+
+
+def _boxes(boxes: list[Box]) -> NDArray[np.float32]:
+    return np.array(boxes, np.float32).reshape(-1, 4)
+
+
+def _share(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The same for each pair, (len(one), len(other))."""
+    return np.asarray(np.maximum(inside_matrix(one, other), inside_matrix(other, one).T))
+
+
+def _far(one: Box, other: Box) -> bool:
+    """Whether the middles lie apart by more than a share of the size."""
+    apart = np.abs((one[:2] + one[2:]) - (other[:2] + other[2:])) / 2
+    return bool((apart > _MOVED * (other[2:] - other[:2])).any())

@@ -1,0 +1,130 @@
+"""Many views, one answer: the evidence of each view is added up, and a changed answer needs more than the old one has.
+
+A view speaks for one candidate (or for "no SKU of the catalogue") with the log-odds of its calibrated confidence.
+Views of one product are alike, so older evidence fades with each new view: it keeps `_FADES` of its weight. The sum of
+a candidate is thereby bounded, and after enough views another product wins. An answer stays until another one leads
+it by `_LEAD`; a SKU that was named gives way only to what two views have said, and to "none" only after three.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from recognition.types import NO_SKU, Matches, Status
+
+_FADES = 0.7
+_LEAD = 1.0
+_VIEWS, _VIEWS_UNKNOWN = 2, 3
+_LEAST, _MOST = 0.3, 4.0  # log-odds of one view
+_MOST_UNKNOWN = 1.5  # the same for "no SKU of the catalogue": a blurred view of any product says so
+_SURE = 0.6  # confidence from which on no further view is asked for
+_UNDECIDED = 0.25  # what an ambiguous view says for each of its first two candidates
+_FORGOTTEN = 0.05  # sums below are dropped
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the views say. sku: -1 unless RECOGNIZED. candidates: first and second SKU, -1 = none. score: best cosine
+    seen for the first, NaN when there is none. confidence: of the first candidate, 0..1."""
+
+    status: Status
+    sku: int
+    candidates: tuple[int, int]
+    score: float
+    confidence: float
+
+
+class Votes:
+    """The evidence on one product."""
+
+    def __init__(self) -> None:
+        self._sums: dict[int, float] = {}
+        self._spoken: dict[int, int] = {}
+        self._scores: dict[int, float] = {}
+        self._held: int | None = None
+        self._status = Status.UNKNOWN
+        self._last_candidate: int | None = None
+        self.views = 0
+
+    @property
+    def contested(self) -> bool:
+        """Whether the latest view spoke for something else than the answer: another view would help."""
+        return self._held is not None and self._last_candidate not in (None, self._held)
+
+    @property
+    def unsure(self) -> bool:
+        """Whether what was seen so far named no SKU with confidence: a first view is often a poor one."""
+        return self._held is None or self._held == NO_SKU or self._share(self._held) < _SURE
+
+    def add(self, matches: Matches, row: int, weight: float = 1.0) -> None:
+        """Takes one view into account: row `row` of `matches`. weight: 0..1, less for a view known to be poor."""
+        self.views += 1
+        self._sums = {sku: value * _FADES for sku, value in self._sums.items() if value * _FADES > _FORGOTTEN}
+        status, first = Status(int(matches.status[row])), _candidate(matches, row, 0)
+        sure = float(matches.confidence[row])
+        for column in range(matches.skus.shape[1]):
+            sku = int(matches.skus[row, column])
+            if sku != NO_SKU:
+                self._scores[sku] = max(self._scores.get(sku, -1.0), float(matches.scores[row, column]))
+        if status is Status.RECOGNIZED:
+            self._give(first, _evidence(sure, weight))
+        elif status is Status.UNKNOWN:
+            self._give(NO_SKU, min(_evidence(1 - sure, weight), _MOST_UNKNOWN))
+        else:
+            self._give(first, _UNDECIDED * 1.01)  # first among equals
+            self._give(_candidate(matches, row, 1), _UNDECIDED)
+        self._last_candidate = None if status is Status.AMBIGUOUS else first if status is Status.RECOGNIZED else NO_SKU
+        self._decide()
+        self._scores = {sku: score for sku, score in self._scores.items() if sku in self._sums or sku == self._held}
+        self._spoken = {sku: views for sku, views in self._spoken.items() if sku in self._sums}
+
+    def answer(self) -> Answer:
+        """What all views together say; UNKNOWN before the first."""
+        named = sorted((sku for sku in self._sums if sku != NO_SKU), key=lambda sku: -self._sums[sku])
+        if self._held is not None and self._held != NO_SKU:
+            named = [self._held, *(sku for sku in named if sku != self._held)]
+        first, second = ([*named, NO_SKU, NO_SKU])[:2]
+        recognized = self._status is Status.RECOGNIZED
+        return Answer(
+            self._status,
+            first if recognized else NO_SKU,
+            (first, second),
+            self._scores.get(first, float("nan")),
+            self._share(first) if named else 0.0,
+        )
+
+    def _give(self, sku: int, evidence: float) -> None:
+        self._sums[sku] = self._sums.get(sku, 0.0) + evidence
+        self._spoken[sku] = self._spoken.get(sku, 0) + 1
+
+    def _decide(self) -> None:
+        ranked = sorted(self._sums, key=lambda sku: -self._sums[sku])
+        leader = ranked[0]
+        second = self._sums[ranked[1]] if len(ranked) > 1 else 0.0
+        if self._held is not None and leader != self._held:
+            if self._sums[leader] < self._sums.get(self._held, 0.0) + _LEAD:
+                return
+            if self._held != NO_SKU and self._spoken[leader] < (_VIEWS_UNKNOWN if leader == NO_SKU else _VIEWS):
+                return
+        elif self._held is None and leader != NO_SKU and self._sums[leader] - second < _LEAST:
+            self._status = Status.AMBIGUOUS
+            return
+        self._held = leader
+        self._status = Status.UNKNOWN if leader == NO_SKU else Status.RECOGNIZED
+
+    def _share(self, sku: int) -> float:
+        """Softmax of the sums, against each other and against no evidence at all."""
+        values = np.array([self._sums.get(sku, 0.0), 0.0, *(v for other, v in self._sums.items() if other != sku)])
+        weights = np.exp(values - values.max())
+        return float(weights[0] / weights.sum())
+
+
+def _candidate(matches: Matches, row: int, column: int) -> int:
+    return int(matches.skus[row, column]) if matches.skus.shape[1] > column else NO_SKU
+
+
+def _evidence(probability: float, weight: float) -> float:
+    sure = min(max(probability, 1e-6), 1 - 1e-6)
+    return float(np.clip(weight * np.log(sure / (1 - sure)), _LEAST, _MOST))

@@ -1,0 +1,223 @@
+"""A shelf watched by one camera: what is looked at, what is embedded, and what is told."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from live.live_scene import PLACES, Film, Scene, kinds
+
+from recognition.settings import StreamSettings
+from recognition.types import Detections, Gap
+
+REACH = (100, 40, 200, 240)
+
+
+def shelf(count: int = 6) -> Scene:
+    return Scene({place: number for number, place in enumerate(PLACES[:count], 1)})
+
+
+@pytest.fixture
+def film() -> Film:
+    """A shelf of six products that has been looked at for two seconds."""
+    made = Film(shelf())
+    made.play(2)
+    return made
+
+
+def test_an_empty_shelf_gives_an_empty_planogram() -> None:
+    film = Film(Scene())
+    assert film.session.planogram() is None
+    assert film.play(1) == []
+    result = film.session.planogram()
+    assert result is not None and len(result.detections) == 0
+
+
+def test_each_product_appears_once_and_is_embedded_once(film: Film) -> None:
+    assert kinds(film.events) == [(kind, f"S{n}") for kind in ("appeared", "recognized") for n in range(1, 7)]
+    assert film.scene.embedded == 6
+    slots = film.session.planogram().layout.slots
+    assert [slot.sku for slot in slots] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_still_picture_is_looked_at_once_every_n_seconds_and_skips_are_counted(film: Film) -> None:
+    before = film.scene.detected
+    assert film.play(30) == []
+    assert film.scene.detected - before == 30 / StreamSettings().every_s
+    assert film.session.skipped + film.session.processed == 320
+    assert film.scene.embedded == 6
+
+
+@pytest.mark.parametrize("flicker", [0.93, 1.06])
+def test_noise_and_flicker_are_no_change(flicker: float) -> None:
+    film = Film(shelf())
+    film.scene.noise = 3
+    film.play(2)
+    before = film.scene.detected
+    for step in range(20):
+        film.scene.light = flicker if step % 2 else 1.0
+        assert film.play(0.1) == []
+    assert film.scene.detected == before
+
+
+def test_a_hand_that_passes_or_stays_takes_nothing(film: Film) -> None:
+    for x in range(0, 480, 40):
+        film.scene.hand = (x, 40, x + 90, 240)
+        assert film.play(0.2) == []
+    film.scene.hand = REACH
+    assert film.play(3) == []
+    film.scene.hand = None
+    assert film.play(2) == []
+    assert film.scene.embedded == 6
+
+
+def test_taken_and_restocked_within_a_second_of_the_truth(film: Film) -> None:
+    film.scene.hand = REACH
+    film.play(0.5)
+    del film.scene.places[PLACES[1]]
+    film.play(0.3)
+    film.scene.hand, taken = None, film.seconds
+    (gone,) = film.play(3)
+    assert kinds([gone]) == [("disappeared", "S2")] and abs(gone.seconds - taken) < 1
+    assert gone.time.startswith("2026-11-21T10:00:0") and gone.confidence > 0.8
+    assert len(film.session.planogram().detections) == 5
+    film.scene.hand = REACH
+    film.play(0.5)
+    film.scene.places[PLACES[1]], film.scene.hand, brought = 2, None, film.seconds
+    (back,) = film.play(3)
+    assert kinds([back]) == [("restocked", "S2")] and abs(back.seconds - brought) < 1
+    assert back.track == gone.track
+
+
+def test_another_product_in_an_empty_place_appears(film: Film) -> None:
+    del film.scene.places[PLACES[1]]
+    film.play(3)
+    film.scene.places[PLACES[1]] = 8
+    assert kinds(film.play(3)) == [("appeared", "S8"), ("recognized", "S8")]
+    assert len(film.session.shelf.items) == 6
+
+
+def test_a_swap_behind_a_hand_is_a_change_though_the_track_goes_on(film: Film) -> None:
+    film.scene.hand = REACH
+    film.play(0.3)
+    film.scene.places[PLACES[1]], film.scene.hand = 7, None
+    (changed,) = film.play(4)
+    assert kinds([changed]) == [("changed", "S7")] and changed.was == "S2"
+
+
+def test_a_product_that_is_pushed_along_has_moved() -> None:
+    film = Film(shelf(3))
+    film.play(2)
+    place, sku = PLACES[2], film.scene.places.pop(PLACES[2])
+    for step in range(1, 13):
+        film.scene.places = {**shelf(2).places, (place[0] + 5 * step, place[1], place[2] + 5 * step, place[3]): sku}
+        film.play(0.1)
+    (moved,) = film.play(2)
+    assert kinds([moved]) == [("moved", "S3")]
+    assert moved.was == pytest.approx(place, abs=2) and moved.box[0] == pytest.approx(place[0] + 60, abs=3)
+
+
+def test_a_product_that_the_detector_overlooks_is_still_there(film: Film) -> None:
+    film.scene.missed, film.scene.light = {PLACES[0]}, 0.9
+    assert film.play(20) == []
+    assert len(film.session.planogram().detections) == 6
+
+
+def test_a_walk_shows_every_product_once() -> None:
+    places = {(20 + 75 * i, 60, 75 + 75 * i, 160): i % 9 + 1 for i in range(9)}
+    film = Film(Scene(places, noise=2))
+    film.play(1)
+    for pan in range(0, 264, 12):
+        film.scene.pan = pan
+        film.play(0.1)
+    film.play(1)
+    assert sorted(kinds(film.events)) == sorted((k, f"S{n}") for k in ("appeared", "recognized") for n in range(1, 10))
+    assert [slot.sku for slot in film.session.planogram().layout.slots] == list(range(1, 10))
+    assert len(film.session.picture().detections) < 9
+
+
+def test_a_gap_resets_tracks_and_keeps_products_and_a_new_size_is_the_same_shelf(film: Film) -> None:
+    lost = film.session.gap(Gap("cam", 20, "read", "camera cam: no frame for 12 s", since=1000.0))
+    back = film.session.gap(Gap("cam", 20, "read", "the same", since=1000.0, until=1012.0))
+    assert (lost.event.value, lost.was) == ("gap", "camera cam: no frame for 12 s") and film.session.gaps == 1
+    assert back.was == "pictures again after 12.0 s" and len(film.session.tracks) == 0
+    assert film.play(2) == []
+    assert film.scene.embedded == 6
+
+
+def restless_film(rounds: int, between_s: float) -> list[int]:
+    """What is held in memory after each of many changes of one place."""
+    film, dice, held = Film(shelf(), settings=StreamSettings(every_s=600)), np.random.default_rng(0), []
+    film.play(1)
+    for _ in range(rounds):
+        place = PLACES[dice.integers(len(PLACES))]
+        if film.scene.places.pop(place, None) is None:
+            film.scene.places[place] = int(dice.integers(1, 9))
+        film.play(1.2)
+        film.seconds += between_s
+        held.append(len(film.session.shelf.items) + len(film.session.tracks))
+    assert all(len(item.votes._sums) <= 9 for item in film.session.shelf.items)
+    return held
+
+
+def test_memory_stays_flat_whatever_comes_and_goes() -> None:
+    assert max(restless_film(15, between_s=3600)) <= 3 * len(PLACES)
+
+
+def test_a_part_of_the_shelf_that_is_shown_no_more_is_forgotten(film: Film) -> None:
+    film.session.shelf.items[0].part = 7
+    film.play(1)
+    assert {item.part for item in film.session.shelf.items} == {0, 7}
+    film.seconds += 3700
+    film.play(1)
+    assert {item.part for item in film.session.shelf.items} == {0}
+
+
+@pytest.mark.slow
+def test_a_week_leaves_no_more_in_memory_than_a_day() -> None:
+    held = restless_film(7 * 24 * 6, between_s=598.8)
+    assert max(held) <= max(held[:144]) + 2 and max(held) <= 3 * len(PLACES)
+
+
+def test_a_box_around_a_piece_of_a_product_is_no_product(film: Film) -> None:
+    """A blurred picture: the detector finds halves in place of the whole, in every other frame."""
+    x0, y0, x1, y1 = PLACES[1]
+    whole = film.scene.detect
+
+    def halves(images):
+        (found,) = whole(images)
+        if film.scene.detected % 2:
+            return [found]
+        boxes = [b for b in found.xyxy.tolist() if b[0] != x0] + [[x0, y0, x1, y0 + 50], [x0, y0 + 50, x1, y1]]
+        return [Detections(np.array(boxes, np.float32), np.full(len(boxes), 0.9, np.float32))]
+
+    film.scene.detect, film.scene.noise = halves, 12
+    assert film.play(4) == []
+    assert len(film.session.planogram().detections) == 6
+
+
+def test_a_candidate_that_comes_and_goes_is_not_believed(film: Film) -> None:
+    film.scene.places[(320, 200, 375, 235)] = 7
+    for frame in range(40):
+        film.scene.missed = {(320, 200, 375, 235)} if frame % 3 else set()
+        film.scene.light = 1 + 0.1 * (frame % 2)
+        film.scene.hand = (10, 180 + frame % 7, 60, 239)  # the picture changes, so every frame is looked at
+        assert film.play(0.1) == []
+
+
+def test_a_product_whose_first_view_is_poor_is_looked_at_again() -> None:
+    film = Film(shelf())
+    film.scene.confidence = 0.1
+    film.play(0.6)
+    assert film.scene.embedded == 6 and film.session.planogram().matches.confidence.max() < 0.6
+    film.scene.confidence = 0.9
+    film.play(3)
+    assert 6 * 2 <= film.scene.embedded <= 6 * 4
+    assert (film.session.planogram().matches.decided == np.arange(1, 7)).all()
+
+
+def test_a_camera_stands_however_much_of_its_shelf_is_changed(film: Film) -> None:
+    for number, place in enumerate(PLACES[:4]):
+        film.scene.places[place] = 9 - number
+        film.play(1.5)
+    assert np.array_equal(film.session._motion.to_part, np.eye(3))
+    assert len(film.session._motion.map.keyframes) == 1
