@@ -14,7 +14,7 @@ from recognition.embedding.folder import ModelFolder
 from recognition.embedding.preprocess import PreprocessSpec
 from recognition.errors import WeightsError
 
-FORMAT = 1  # raised when the rule below changes, so that old databases are re-embedded knowingly
+FORMAT = 2  # raised when the rule below changes, so that old databases are re-embedded knowingly
 
 # Only the vision half of a two-tower file is used.
 _TOWERS = {"clip": ("vision_model.", "visual_projection."), "siglip": ("vision_model.",), "open_clip": ("visual.",)}
@@ -27,11 +27,16 @@ class _Tensor(NamedTuple):
     data: memoryview
 
 
-def fingerprint(folder: ModelFolder, spec: PreprocessSpec, dim: int) -> str:
-    """Hex digest (BLAKE2b, 128 bits) of the used weights, architecture, preprocessing, pooling, head and dim.
+def fingerprint(key: str, dim: int) -> str:
+    """Hex digest (BLAKE2b, 128 bits) of a model and the length of its vectors. key: of `model_key`."""
+    return hashlib.blake2b(f"{key} {dim}".encode(), digest_size=16).hexdigest()
+
+
+def model_key(folder: ModelFolder, spec: PreprocessSpec) -> str:
+    """Hex digest (BLAKE2b, 128 bits) of the used weights, architecture, preprocessing, pooling and head.
 
     It is read from the files alone, so it does not depend on the folder's place, on the library's version, or on
-    the device and precision of a run.
+    the device and precision of a run. All weights are read, which is why it is asked for once.
 
     Raises:
         WeightsError: a weights file cannot be read.
@@ -39,7 +44,7 @@ def fingerprint(folder: ModelFolder, spec: PreprocessSpec, dim: int) -> str:
     digest = hashlib.blake2b(digest_size=16)
     recipe = folder.recipe
     gem_p = recipe.gem_p if recipe.pooling == "gem" else None
-    facts = [FORMAT, _architecture(folder.config), asdict(spec), recipe.pooling, gem_p, dim]
+    facts = [FORMAT, _architecture(folder.config), asdict(spec), recipe.pooling, gem_p]
     digest.update(json.dumps(facts, sort_keys=True).encode())
     prefixes = _TOWERS.get(folder.model_type, ("",))
     tensors = [tensor for file in folder.weights for tensor in _tensors(file) if tensor.name.startswith(prefixes)]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from recognition.embedding.fingerprint import fingerprint
+from recognition.embedding.fingerprint import fingerprint, model_key
 from recognition.embedding.folder import open_folder
 from recognition.embedding.preprocess import check_crops, to_batch
 from recognition.embedding.processor_config import read_spec
@@ -43,12 +43,12 @@ class HuggingFaceEncoder:
 
             return ImageTower(folder, spec)
 
-        model = Model(self.name, fingerprint(folder, spec, 0), spec.size, load)
+        model = Model(self.name, model_key(folder, spec), spec.size, load)
         check_crops(calibration)
         self._runtime = open_runtime(settings.runtime, settings.device, model, to_batch(calibration, spec))
         self.runtime = self._runtime.name
         self.dim = self._runtime.dim
-        self.fingerprint = fingerprint(folder, spec, self.dim)
+        self.fingerprint = fingerprint(model.key, self.dim)
         self._batch_size = settings.batch_size
 
     def encode(self, crops: Sequence[Image]) -> NDArray[np.float32]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recognition.embedding.encoder import Encoder
-from recognition.embedding.fingerprint import fingerprint
+from recognition.embedding.fingerprint import fingerprint, model_key
 from recognition.embedding.folder import open_folder
 from recognition.embedding.loading import encoder_folder
 from recognition.embedding.processor_config import read_spec
@@ -48,6 +48,6 @@ def expected_encoder(
     path, name = encoder_folder(settings.encoder)
     folder = open_folder(path)
     spec = read_spec(path, settings.fit or folder.recipe.fit or "pad", folder.recipe.size)
-    if fingerprint(folder, spec, dim) != digest:
+    if fingerprint(model_key(folder, spec), dim) != digest:
         return load(settings)
     return LazyEncoder(folder.recipe.name or name, dim, digest, lambda: load(settings))

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from recognition.embedding.openvino_cache import BIN, XML, Entry
-from recognition.embedding.openvino_library import nncf, openvino
+from recognition.embedding.openvino_library import core, nncf, openvino, own_signal_stack
 from recognition.embedding.runtimes import INT8_WEIGHTS, Model
 from recognition.errors import EncoderError
 
@@ -37,7 +37,7 @@ def convert(model: Model, folder: Path) -> Entry:
     try:
         with _quiet():
             made = _trace(tower, model.size)
-        found = openvino().compile_model(made, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(noise)[0]
+        found = core().compile_model(made, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(noise)[0]
         save(made, folder)
     # torch.export and OpenVINO's frontend let dozens of kinds of errors through for a network they cannot follow.
     except Exception as error:
@@ -53,11 +53,10 @@ def quantize(kind: str, exact: Path, dim: int, size: tuple[int, int], crops: NDA
     Raises:
         EncoderError: NNCF is missing or fails. OSError: the folder cannot be written.
     """
-    library = nncf()
-    core = openvino().Core()
-    source = core.read_model(exact / XML)
+    source = core().read_model(exact / XML)
     try:
-        with _quiet():
+        with _quiet(), own_signal_stack():
+            library = nncf()
             if kind == INT8_WEIGHTS:
                 made = library.compress_weights(source, mode=library.CompressWeightsMode.INT8_ASYM)
             else:
@@ -67,7 +66,7 @@ def quantize(kind: str, exact: Path, dim: int, size: tuple[int, int], crops: NDA
     save(made, folder)
     noise = noise_pictures(size)
     setting = {"INFERENCE_PRECISION_HINT": "f32"}
-    found, wanted = (core.compile_model(each, "CPU", setting)(noise)[0] for each in (made, exact / XML))
+    found, wanted = (core().compile_model(each, "CPU", setting)(noise)[0] for each in (made, exact / XML))
     return Entry(dim, least_cosine(found, wanted))
 
 
@@ -119,7 +118,7 @@ def _calibrated(library: Any, source: Any, crops: NDArray[np.uint8]) -> Any:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keeps progress bars, advice and deprecations of three libraries away from the user."""
-    levels = {name: logging.getLogger(name).level for name in ("nncf", "torch.export", "torch._export")}
+    levels = {name: logging.getLogger(name).level for name in ("nncf", "torch.export", "torch._export", "torch.utils")}
     for name in levels:
         logging.getLogger(name).setLevel(logging.ERROR)
     try:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from recognition.errors import EncoderError
@@ -22,6 +26,34 @@ def openvino() -> Any:
     except ImportError as error:
         raise EncoderError(f"OpenVINO cannot be imported: {error}", _HINT.format("openvino")) from error
     return library
+
+
+@cache
+def core() -> Any:
+    """The one core of this process, kept to its end.
+
+    The first use of a core gives the calling thread a signal stack, which goes with the core. When two come and go out
+    of turn a stack that was given back stays in use, and the next signal, a Ctrl-C say, kills the process.
+
+    Raises:
+        EncoderError: OpenVINO is not installed.
+    """
+    return openvino().Core()
+
+
+@contextmanager
+def own_signal_stack() -> Iterator[None]:
+    """Gives the calling thread its signal stack back afterwards: for libraries that make cores of their own."""
+    if not sys.platform.startswith("linux"):
+        yield
+        return
+    system = ctypes.CDLL(None)
+    before = (ctypes.c_char * 64)()  # a stack_t, 24 bytes
+    system.sigaltstack(None, before)
+    try:
+        yield
+    finally:
+        system.sigaltstack(before, None)
 
 
 def nncf() -> Any:

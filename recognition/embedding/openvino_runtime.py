@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recognition.embedding.openvino_cache import XML, Entry, cached
-from recognition.embedding.openvino_library import openvino
+from recognition.embedding.openvino_library import core
 from recognition.embedding.runtimes import INT8, INT8_WEIGHTS, NO_CALIBRATION, OPENVINO, Model
 from recognition.errors import EncoderError, UsageError
 
@@ -48,12 +48,11 @@ class OpenVinoRuntime:
                 f"encoder {model.name}: {INT8} is calibrated on pictures of your products, and there are none",
                 f"use it with a database that has pictures, or take --runtime {INT8_WEIGHTS}",
             )
-        library = openvino()
         folder, entry = _float32(model) if self.exact else _int8(name, model, calibration)
         self.dim = entry.dim
         self._lock = threading.Lock()
         try:
-            compiled = library.Core().compile_model(folder / XML, "CPU", _settings(name))
+            compiled = core().compile_model(folder / XML, "CPU", _settings(name))
             self._request = compiled.create_infer_request()
         except RuntimeError as error:
             raise self._failure(error) from error

@@ -9,14 +9,14 @@ import torch
 import transformers as tf
 from safetensors.torch import load_file, save_file
 
-from recognition.embedding.fingerprint import fingerprint
+from recognition.embedding.fingerprint import fingerprint, model_key
 from recognition.embedding.folder import open_folder
 from recognition.embedding.processor_config import read_spec
 from recognition.errors import WeightsError
 
 
 def of(folder: Path, dim: int = 12, **changes: object) -> str:
-    return fingerprint(open_folder(folder), replace(read_spec(folder, "pad"), **changes), dim)
+    return fingerprint(model_key(open_folder(folder), replace(read_spec(folder, "pad"), **changes)), dim)
 
 
 def test_same_content_elsewhere(starter_folder: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import torch
 import transformers as tf
 from PIL import Image
 
-from recognition.embedding.fingerprint import fingerprint
+from recognition.embedding.fingerprint import model_key
 from recognition.embedding.folder import open_folder
 from recognition.embedding.loading import load_encoder
 from recognition.embedding.processor_config import read_spec
@@ -173,9 +173,9 @@ def test_crops_can_be_told_apart(shape: tuple[str, Path]) -> None:
 
 def test_each_way_to_fit_has_its_own_fingerprint(shape: tuple[str, Path]) -> None:
     folder = open_folder(shape[1])
-    made = {fit: fingerprint(folder, read_spec(folder.path, fit), 8) for fit in ("processor", "pad", "squash")}
+    made = {fit: model_key(folder, read_spec(folder.path, fit)) for fit in ("processor", "pad", "squash")}
     assert len(set(made.values())) == 3
-    assert made["pad"] == fingerprint(folder, read_spec(folder.path, "pad"), 8)
+    assert made["pad"] == model_key(folder, read_spec(folder.path, "pad"))
 
 
 def test_siglip2_of_any_resolution_is_refused(tmp_path: Path) -> None:
