@@ -6,6 +6,10 @@ Shapes are true configurations with random weights, which is enough for speed; `
 agreement of answers means something.
 Each shape has a process of its own. CPU seconds beside those of the clock tell whether other work was on the machine.
 Converted models go to a temporary folder: `open` is what a first use costs.
+
+`python -m benchmarks.encode --clip-retrieval PYTHON --images 1000 --repeats 3` measures picture files instead, beside
+clip-retrieval; see benchmarks/encode_files.py. PYTHON: of an environment that has it
+(`uv venv --python 3.11 cr; uv pip install --python cr/bin/python clip-retrieval 'setuptools<81'`).
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.encode_files import FileRow, files_table, measure_files
 from benchmarks.encode_inputs import SHAPES
 from benchmarks.encode_ways import CALIBRATION, NAIVE, PLAIN
 from benchmarks.photo import Spread, run_child
@@ -102,14 +107,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--batch", type=int, default=EmbedSettings().batch_size, help="crops at once, of every way but the naive one"
     )
+    parser.add_argument(
+        "--clip-retrieval", type=Path, metavar="PYTHON", help="measure files beside clip-retrieval of this environment"
+    )
     parser.add_argument("--out", type=Path, help="also write the rows as JSON")
     given = parser.parse_args(arguments)
     if min(given.repeats, given.threads, given.batch) < 1 or given.images < 2:
         parser.error("--repeats, --threads and --batch: wanted 1 or more; --images: 2 or more")
-    rows = measure(given.shapes, given.images, given.repeats, given.threads, given.batch)
+    if given.clip_retrieval and not given.clip_retrieval.is_file():
+        parser.error(f"--clip-retrieval {given.clip_retrieval}: no such file")
+    rows: Sequence[Row | FileRow]
+    sizes = given.images, given.repeats, given.threads, given.batch
+    if given.clip_retrieval:
+        rows = files = measure_files(given.clip_retrieval, *sizes)
+        table = files_table(files)
+    else:
+        rows = crops = measure(given.shapes, *sizes)
+        table = as_table(crops)
     if given.out:
         given.out.write_text(json.dumps([asdict(row) for row in rows], indent=1), encoding="utf-8")
-    print(as_table(rows))
+    print(table)
 
 
 if __name__ == "__main__":

@@ -204,6 +204,7 @@ def _words(source: str, matches: Matches, row: int, skus: Mapping[int, Sku]) -> 
 
 
 def versions(recognizer: Recognizer) -> dict[str, str]:
-    """Of this package, its models and the libraries that shape the answers."""
+    """Of this package, its models and the libraries that shape the answers; and which runtime `auto` took."""
     own = {"recognition": recognition.__version__, "detector": recognizer.detector.name}
-    return {**own, "encoder": recognizer.encoder.name, **{name: importlib.metadata.version(name) for name in LIBRARIES}}
+    encoder = {"encoder": recognizer.encoder.name, "runtime": getattr(recognizer.encoder, "runtime", "")}
+    return {**own, **encoder, **{name: importlib.metadata.version(name) for name in LIBRARIES}}

@@ -14,29 +14,37 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted([ROOT / "recognize.py", *(ROOT / "recognition").rglob("*.py")])
-FLOW = ["sources", "detection", "embedding", "skus", "matching", "shelves", "outputs"]
+FLOW = ["sources", "detection", "embedding", "skus", "matching", "shelves", "outputs", "live"]
 ANYWHERE = {"types", "errors", "settings", "weights", "devices"}
 OWNERS = {  # heavy library: folders or files that may import it
     "torch": (
-        "detection/yolo.py", "embedding/huggingface.py", "embedding/towers.py", "embedding/fuse.py", "devices.py",
+        "detection/yolo.py", "embedding/torch_runtime.py", "embedding/openvino_convert.py", "embedding/towers.py",
+        "embedding/fuse.py", "devices.py",
+        "embedding/open_clip_tower.py", "embedding/text",
         "skus/torch_exact.py", "training/",
     ),
     "ultralytics": ("detection/safe_ultralytics.py",),
-    "transformers": ("embedding/towers.py", "training/"),
-    "faiss": ("skus/faiss_index.py", "doctor.py"),
+    "openvino": ("embedding/openvino_library.py",),
+    "nncf": ("embedding/openvino_library.py",),
+    "transformers": ("embedding/towers.py", "embedding/text_tower.py", "training/"),
+    "open_clip": ("embedding/open_clip_tower.py",),
+    "faiss": ("skus/faiss_index.py", "skus/tail.py", "doctor.py"),
     "cv2": (
-        "sources/", "detection/", "embedding/", "skus/thumbnails.py", "matching/", "shelves/", "outputs/", "training/",
+        "sources/", "detection/", "embedding/", "skus/thumbnails.py", "matching/", "shelves/", "outputs/", "live/",
+        "training/",
     ),
-    "supervision": ("outputs/annotate.py",),
+    "supervision": ("outputs/annotate.py", "live/tracking.py"),
+    "trackers": ("live/tracking.py",),
+    "av": ("sources/av_video.py", "outputs/live_video.py", "training/render/walk_files.py"),
     "pycocotools": ("evaluation/detection.py",),
     "polars": ("skus/parquet.py",),
 }  # fmt: skip
 HEAVY = tuple(OWNERS)
 COMMANDS = [
-    "", "run", "match", "skus", "skus build", "skus add", "skus import", "skus remove", "skus info", "skus compact",
-    "skus migrate", "skus verify", "skus export", "skus audit", "evaluate", "evaluate detection",
+    "", "run", "match", "stream", "skus", "skus build", "skus add", "skus import", "skus remove", "skus info",
+    "skus compact", "skus migrate", "skus verify", "skus export", "skus audit", "evaluate", "evaluate detection",
     "evaluate matching", "evaluate end-to-end", "train", "train detector", "train encoder",
-    "doctor",
+    "compare-encoders", "doctor", "weights", "weights list", "weights fetch", "weights verify",
 ]  # fmt: skip
 
 

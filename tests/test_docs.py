@@ -14,13 +14,18 @@ import typer
 
 import recognition
 import recognize
-from recognition.embedding.registry import HUB_ENCODERS
+from recognition.embedding.registry import ENCODERS, HUB_ENCODERS
+from recognition.embedding.store import CheckedWeights, ListedEncoder
+from recognition.evaluation.compare_report import ComparisonReport, EncoderReport, PairReport
 from recognition.evaluation.detection import DetectionReport
 from recognition.evaluation.end_to_end import EndToEndReport, PhotoScore
 from recognition.evaluation.matching import MatchingReport
+from recognition.matching.runtime_choice import Trial
 from recognition.outputs import tables
 from recognition.outputs.journal import Log, Origin
 from recognition.outputs.jsonl import error_line
+from recognition.outputs.live_events import Event
+from recognition.outputs.live_folder import SourceStats
 from recognition.outputs.writer import RUN, RunWriter
 from recognition.settings import Settings, load_settings
 from recognition.skus.intake import KNOWN
@@ -103,6 +108,7 @@ def test_options_and_arguments_of_a_command(words: str) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
 def test_named_options_exist(page: Path) -> None:
     known = {option for command in COMMANDS.values() for option in options_of(command)} | {"--help", "--strict"}
+    known |= {text for command in COMMANDS.values() for part in command.params for text in part.secondary_opts}
     for module in (*REPOSITORY.glob("recognition/training/**/*.py"), *REPOSITORY.glob("benchmarks/*.py")):
         known |= set(OPTION.findall(module.read_text(encoding="utf-8")))
     assert set(OPTION.findall(page.read_text(encoding="utf-8"))) <= known
@@ -146,8 +152,16 @@ def check_command(line: str) -> None:
         ("evaluation.md", "Detection", [f.name for f in fields(DetectionReport)]),
         ("evaluation.md", "Matching", [f.name for f in fields(MatchingReport)]),
         ("evaluation.md", "End to end", [f.name for f in fields(EndToEndReport)]),
+        (
+            "evaluation.md",
+            "Comparing encoders",
+            [f.name for kind in (ComparisonReport, EncoderReport, PairReport) for f in fields(kind)],
+        ),
         ("training.md", "Encoder", [f.name for f in fields(TrainReport)]),
+        ("streaming.md", "events.jsonl", [f.name for f in fields(Event)]),
+        ("streaming.md", "stats.json", [f.name for f in fields(SourceStats)]),
         ("sku-database.md", "What `skus info` says", [f.name for f in fields(DatabaseInfo)]),
+        ("sku-database.md", "Probes and the runtime", [f.name for f in fields(Trial)]),
     ],
 )
 def test_names_of_a_table(page: str, title: str, names: Any) -> None:
@@ -186,6 +200,25 @@ def test_short_names_of_encoders() -> None:
     text = section(DOCS / "cli.md", "Encoders")
     (line,) = [line for line in text.splitlines() if line.startswith("- a short name")]
     assert re.findall(r"`([^`]+)`", line) == list(HUB_ENCODERS)
+
+
+def test_table_of_encoders() -> None:
+    lines = section(DOCS / "encoders.md", "By name").splitlines()
+    rows = [cells for line in lines if len(cells := line.strip("| ").split(" | ")) == 8 and "`" in cells[0]]
+    assert rows == [
+        [
+            f"`{row.name}`", row.repository, row.architecture, str(row.dim), str(row.side or "see its files"),
+            str(row.megabytes), row.licence, "yes" if row.text else "no",
+        ]
+        for row in ENCODERS
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "kind"), [("weights list", ListedEncoder), ("weights verify", CheckedWeights)])
+def test_fields_of_the_weights_commands(words: str, kind: Any) -> None:
+    text = section(DOCS / "cli.md", f"`{words}`")
+    row = next(line for line in text.splitlines() if line.startswith("| `--json`"))
+    assert re.findall(r"`([^`]+)`", row)[1:] == [f.name for f in fields(kind)]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)

@@ -60,7 +60,7 @@ def test_photos_become_tables(shop: Shop) -> None:
     groups = [(row.sku, row.facings_wide) for row in read_planogram(OUT / "planogram.csv")]
     assert groups[0] == ("S1", 2)
     assert run_json()["state"] == "done"
-    assert {"recognition", "detector", "encoder", "torch"} <= set(run_json()["versions"])  # type: ignore[call-overload]
+    assert {"recognition", "detector", "encoder", "runtime", "torch"} <= set(run_json()["versions"])  # type: ignore[call-overload]
     assert not (OUT / "pictures").exists()
 
 

@@ -96,12 +96,13 @@ def import_vectors(
     db: DbOption = DEFAULT_DB,
     false_known: FalseKnownOption = 0.02,
     failures: FailuresOption = None,
+    runtime: RuntimeOption = None,
     device: DeviceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Add ready vectors: an export, or what clip-retrieval made. Like add, without embedding."""
     columns = dict(_pair(text) for text in column or ())
-    settings = command_settings(context, encoder=encoder, device=device)
+    settings = command_settings(context, encoder=encoder, device=device, runtime=runtime)
     from recognition.skus.embeddings import check_mapping, read_embeddings
 
     check_mapping(columns)
