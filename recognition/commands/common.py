@@ -59,7 +59,10 @@ def command_settings(
         detect=override(base.detect, detector=detector, conf=conf, iou=iou, device=device),
         embed=override(base.embed, encoder=encoder, device=device, runtime=runtime),
         match=override(
-            base.match, top_k=top_k, nprobe=effort, where=tuple(where) if where else None,
+            base.match,
+            top_k=top_k,
+            nprobe=effort,
+            where=tuple(where) if where else None,
             assortment=str(assortment) if assortment else None,
         ),
     )
