@@ -86,6 +86,9 @@ def stream(
             f"searched, {one.skipped} unchanged, {one.dropped} dropped, {one.embeddings} embeddings, {one.fps:.1f} fps",
             err=as_json,
         )
+        if one.frames_read and one.left_out == one.frames_read:
+            hint = "check --start, --end, --every and --fps"
+            typer.echo(sentence(one.source, "every frame was left out", hint), err=True)
     raise typer.Exit(code)
 
 

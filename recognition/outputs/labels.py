@@ -26,14 +26,22 @@ class Label:
 
 @cache
 def font(size: int) -> Font:
-    """A font of `size` pixels: DejaVu Sans, which comes with matplotlib, for Pillow's own draws ASCII only."""
+    """A font of `size` pixels: DejaVu Sans, for Pillow's own draws ASCII only."""
+    path = font_path()
+    if path is None:
+        return ImageFont.load_default(size)
+    # Basic layout: the other one raises on texts that it cannot shape.
+    return ImageFont.truetype(path, size, layout_engine=ImageFont.Layout.BASIC)
+
+
+def font_path() -> Path | None:
+    """DejaVu Sans, which comes with matplotlib."""
     package = find_spec("matplotlib")
     for folder in (package.submodule_search_locations or ()) if package else ():
         path = Path(folder) / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
         if path.is_file():
-            # Basic layout: the other one raises on texts that it cannot shape.
-            return ImageFont.truetype(path, size, layout_engine=ImageFont.Layout.BASIC)
-    return ImageFont.load_default(size)
+            return path
+    return None
 
 
 def drawable(text: str) -> bool:

@@ -96,15 +96,18 @@ class EventLog:
     def _rotate(self) -> None:
         self._file.close()
         path = self._folder / EVENTS
+        older = older_logs(self._folder)
+        # Not their count: somebody may have taken the first ones away.
+        number = int(older[-1].stem.rpartition("-")[2]) + 1 if older else 1
         with writing(path):
-            path.rename(self._folder / _OLDER.format(len(older_logs(self._folder)) + 1))
+            path.rename(self._folder / _OLDER.format(number))
             sync_folder(self._folder)
         self._file = GrowingFile(path)
 
 
 def older_logs(folder: Path) -> list[Path]:
     """Full logs, oldest first."""
-    return sorted(folder.glob(_OLDER.replace("{:06d}", "*")))
+    return sorted(folder.glob(_OLDER.replace("{:06d}", "[0-9]" * 6)))
 
 
 def _whole_lines(path: Path) -> int:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -14,17 +12,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from recognition.errors import UsageError
 from recognition.outputs.annotate import annotate
-from recognition.outputs.faces import blur_faces
+from recognition.outputs.faces import FaceBlur
 from recognition.outputs.live_page import LivePage
 from recognition.outputs.live_video import VideoFiles
+from recognition.outputs.live_windows import LiveWindows
 from recognition.settings import StreamSettings
 from recognition.types import FrameResult, Image
 
 _QUALITY = 85
-_FACES_PX = 640  # longest side that is searched for faces: half a second on one core, and faces from 4 % of the side on
 _READABLE_PX, _LARGEST = 1280, 3.0  # longest side that a small frame is enlarged to, at most so many times
+_TICK_S = 0.001  # frames' times are no exact multiples: a fifth of a second may be a little less
 _STRIP = 1.08  # height with the legend, times that of the frame
 _RESTS = 2.0  # times as long as drawing took, a camera's next picture waits: recognition goes before pictures
 
@@ -50,9 +48,9 @@ class LivePictures:
         Raises:
             UsageError: there is no display. OutputError: the page or the video cannot be opened.
         """
-        if wishes.window and not _display():
-            raise UsageError("--show needs a display, and there is none", "use --page PORT and a browser")
-        self._wishes, self._settings, self._sources = wishes, settings, list(sources)
+        self._windows = LiveWindows() if wishes.window else None
+        self._settings, self._sources = settings, list(sources)
+        self._faces = [FaceBlur() for _ in sources]
         self._shown, self._rests_until = [float("-inf")] * len(sources), [0.0] * len(sources)
         self.page = LivePage(wishes.page, sources) if wishes.page is not None else None
         most = round(settings.video_mb * 1_000_000)
@@ -62,7 +60,7 @@ class LivePictures:
     def due(self, number: int, seconds: float, live: bool) -> bool:
         """Whether the next picture of a source is due at this time of its own. live: do not fall behind for it."""
         resting = live and time.perf_counter() < self._rests_until[number]
-        return not resting and not 0 <= seconds - self._shown[number] < 1 / self._settings.picture_fps
+        return not resting and not 0 <= seconds - self._shown[number] < 1 / self._settings.picture_fps - _TICK_S
 
     def add(self, number: int, result: FrameResult) -> None:
         """Draws, saves and shows a picture of a source.
@@ -72,14 +70,15 @@ class LivePictures:
         """
         begun, self._shown[number] = time.perf_counter(), result.frame.seconds
         if self._settings.blur_faces:
-            result = replace(result, frame=replace(result.frame, image=blur_faces(result.frame.image, _FACES_PX)))
+            image = self._faces[number].blur(result.frame.image, result.frame.seconds)
+            result = replace(result, frame=replace(result.frame, image=image))
         image = _framed(annotate(result), result.frame.image)
         if self._videos:
             self._videos[number].add(image, result.frame.seconds)
         if self.page is not None:
             self.page.show(number, cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1].tobytes())
-        if self._wishes.window:
-            _show(self._sources[number], image)
+        if self._windows is not None:
+            self._windows.show(self._sources[number], image)
         self._rests_until[number] = time.perf_counter() + _RESTS * (time.perf_counter() - begun)
 
     def close(self) -> None:
@@ -93,8 +92,8 @@ class LivePictures:
                 stack.callback(video.close)
             if self.page is not None:
                 stack.callback(self.page.close)
-            if self._wishes.window:
-                stack.callback(cv2.destroyAllWindows)
+            if self._windows is not None:
+                stack.callback(self._windows.close)
 
 
 def _framed(drawn: Image, frame: Image) -> Image:
@@ -107,15 +106,6 @@ def _framed(drawn: Image, frame: Image) -> Image:
     whole = np.zeros((high, wide, 3), np.uint8)
     whole[: size[1], : size[0]] = cv2.resize(drawn, size, interpolation=cv2.INTER_AREA)
     return whole
-
-
-def _display() -> bool:
-    return not sys.platform.startswith("linux") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-
-
-def _show(title: str, image: Image) -> None:
-    cv2.imshow(title, image)
-    cv2.waitKey(1)
 
 
 def _name(source: str) -> str:

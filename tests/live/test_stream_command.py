@@ -96,6 +96,7 @@ def test_two_films_share_models_and_keep_their_products_apart(ready, cli) -> Non
         (["film", "--every", "2", "--fps", "3"], 2, "exclude each other"),
         (["film", "--start", "9", "--end", "3"], 2, "end"),
         (["film", "--interval", "0"], 2, "interval_s"),
+        (["film", "--start", "9"], 1, "every frame was left out"),
     ],
 )
 def test_what_makes_no_sense_is_said(ready, cli, arguments: list[str], code: int, words: str) -> None:

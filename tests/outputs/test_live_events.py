@@ -57,6 +57,20 @@ def test_full_logs_are_kept_and_none_is_lost(tmp_path: Path) -> None:
     assert [line["seconds"] for path in files for line in lines(path)] == list(range(50))
 
 
+def test_full_logs_that_are_left_are_not_replaced_when_the_first_was_taken_away(tmp_path: Path) -> None:
+    log = EventLog(tmp_path, 300)
+    for number in range(10):
+        log.write([event(number)])
+    first, *rest = older_logs(tmp_path)
+    first.unlink()
+    kept = [path.read_bytes() for path in rest]
+    log.write([event(10)])
+    log.write([event(11)])
+    log.close()
+    assert len(rest) > 1 and [path.read_bytes() for path in rest] == kept
+    assert lines(older_logs(tmp_path)[-1])[-1]["seconds"] == 10 and lines(tmp_path / EVENTS)[-1]["seconds"] == 11
+
+
 def test_a_line_cut_short_by_a_kill_is_cut_off(tmp_path: Path) -> None:
     (tmp_path / EVENTS).write_bytes(event(1).line() + event(2).line()[:20])
     log = EventLog(tmp_path, 0)

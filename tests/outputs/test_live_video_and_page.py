@@ -7,6 +7,9 @@ import http.client
 import json
 import shutil
 import socket
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -152,7 +155,80 @@ def test_pictures_come_at_a_bounded_rate_and_a_camera_rests_between_them(tmp_pat
     assert len(read(path)) == 1 and path.name.startswith("0-x-")
 
 
-def test_a_window_needs_a_display(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recognition.outputs.live_pictures._display", lambda: False)
+def test_pictures_of_a_film_keep_to_their_rate_though_times_are_no_round_numbers(tmp_path: Path) -> None:
+    pictures, shown = LivePictures(PictureWishes(page=0), tmp_path, ["film"], StreamSettings()), 0
+    for number in range(200):
+        if pictures.due(0, number / 25, live=False):
+            pictures.add(0, result(number / 25))
+            shown += 1
+    pictures.close()
+    assert shown == 40
+
+
+def test_faces_of_two_sources_are_followed_apart_and_blurring_can_be_turned_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = np.array([[10, 10, 30, 30]], np.float32)
+    finds = {90: found, 95: found[:0]}
+    monkeypatch.setattr("recognition.outputs.faces.find_faces", lambda image, px: finds[int(image[0, 0, 0])])
+    drawn: list[np.ndarray] = []
+    monkeypatch.setattr(
+        "recognition.outputs.live_pictures.annotate", lambda one: drawn.append(one.frame.image) or one.frame.image
+    )
+    noise = np.random.default_rng(0).integers(100, 200, (48, 64, 3), dtype=np.uint8)
+
+    def framed(seconds: float, mark: int) -> FrameResult:
+        image = noise.copy()
+        image[0, 0] = mark
+        whole = result(seconds)
+        return replace(whole, frame=replace(whole.frame, image=image))
+
+    pictures = LivePictures(PictureWishes(page=0), tmp_path, ["a", "b"], StreamSettings())
+    pictures.add(0, framed(0.0, 90))
+    pictures.add(1, framed(0.2, 95))
+    pictures.add(0, framed(0.2, 95))
+    pictures.close()
+    changed = [bool((image[12:28, 12:28] != noise[12:28, 12:28]).any()) for image in drawn]
+    assert changed == [True, False, True]
+    off = LivePictures(PictureWishes(page=0), tmp_path, ["a"], StreamSettings(blur_faces=False))
+    off.add(0, framed(0.0, 90))
+    off.close()
+    assert (drawn[-1][12:28, 12:28] == noise[12:28, 12:28]).all()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="displays have names on Linux only")
+@pytest.mark.parametrize("display", [None, ":987"])
+def test_a_window_needs_a_display(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, display: str | None) -> None:
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.delenv("DISPLAY", raising=False)
+    if display:
+        monkeypatch.setenv("DISPLAY", display)
     with pytest.raises(UsageError, match=r"needs a display.*--page"):
         LivePictures(PictureWishes(window=True), tmp_path, ["cam"], StreamSettings())
+
+
+WINDOWS = """
+import sys
+import cv2, numpy as np
+from recognition.outputs.live_windows import LiveWindows
+windows, picture = LiveWindows(), np.full((900, 1600, 3), 90, np.uint8)
+def visible(title):
+    return cv2.getWindowProperty(title, cv2.WND_PROP_VISIBLE) >= 1
+for title in ("shelf 1", "K\u00e4se", "shelf 1"):
+    windows.show(title, picture)
+    cv2.waitKey(100)
+assert visible("shelf 1") and visible("K\u00e4se")
+assert max(cv2.getWindowImageRect("shelf 1")[2:]) <= 1280
+cv2.destroyWindow("shelf 1")
+windows.show("shelf 1", picture)
+assert not visible("shelf 1") and visible("K\u00e4se")
+windows.close()
+"""
+
+
+@pytest.mark.skipif(shutil.which("xvfb-run") is None, reason="needs xvfb")
+def test_a_window_shows_each_source_and_stays_closed_when_it_was_closed(tmp_path: Path) -> None:
+    command = ["xvfb-run", "-a", sys.executable, "-c", WINDOWS]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=Path(__file__).parents[2])
+    assert done.returncode == 0, done.stderr
+    assert "font" not in done.stderr
