@@ -24,6 +24,8 @@ from numpy.typing import NDArray
 from benchmarks.encode_inputs import CROPS, REFERENCES, load_pictures
 from recognition.embedding.huggingface import HuggingFaceEncoder
 from recognition.embedding.openvino_library import core, openvino
+from recognition.embedding.openvino_runtime import knows_bfloat16
+from recognition.embedding.runtimes import BF16, INT8, TORCH
 from recognition.settings import RUNTIMES, EmbedSettings
 from recognition.types import Image
 from recognition.weights import STARTER_ENCODER, weights_dir
@@ -55,7 +57,7 @@ def measure(shape: str, place: Path, images: int, rounds: int, batch: int) -> di
     opened = {name: _timed(partial(_way, name, shape, folder, batch, others)) for name in ways()}
     vectors = {name: way(crops) for name, (way, _) in opened.items()}  # warms up, too
     packshots = load_pictures(place / REFERENCES)
-    references = {name: opened[name][0](packshots) for name in (NAIVE, RUNTIMES[0])}
+    references = {name: opened[name][0](packshots) for name in (NAIVE, TORCH)}
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in opened}
     for _ in range(rounds):
         for name, (way, _) in opened.items():
@@ -72,13 +74,13 @@ def measure(shape: str, place: Path, images: int, rounds: int, batch: int) -> di
 
 
 def ways() -> tuple[str, ...]:
-    """Their names."""
-    return (NAIVE, PLAIN, *RUNTIMES)
+    """Their names; bfloat16 is left out where the processor has none."""
+    return (NAIVE, PLAIN, *(name for name in RUNTIMES if name != BF16 or knows_bfloat16()))
 
 
 def yardstick(name: str) -> str:
     """The way that a way's vectors are held against."""
-    return NAIVE if name in (NAIVE, PLAIN) else RUNTIMES[0]
+    return NAIVE if name in (NAIVE, PLAIN) else TORCH
 
 
 def agreement(
@@ -95,7 +97,7 @@ def _way(name: str, shape: str, folder: Path, batch: int, others: Sequence[Image
     if name == PLAIN:
         return _plain(shape, folder, batch)
     settings = EmbedSettings(batch_size=batch, device="cpu", runtime=name)
-    return HuggingFaceEncoder(folder, shape, settings, others if name == RUNTIMES[-1] else ()).encode
+    return HuggingFaceEncoder(folder, shape, settings, others if name == INT8 else ()).encode
 
 
 def _naive(shape: str, folder: Path) -> Way:

@@ -109,6 +109,7 @@ def ours(folder: Path) -> Measured:
     from recognition.embedding.loading import load_encoder
     from recognition.matching.grouping import group_facings
     from recognition.matching.verify import verify
+    from recognition.settings import EmbedSettings
     from recognition.skus.database import SkuDatabase
     from recognition.sources.decode import read_image
 
@@ -118,15 +119,18 @@ def ours(folder: Path) -> Measured:
         pictures = [database.reference_image(row) for row in range(CALIBRATION)] if settings.runtime == INT8 else []
         encoder = load_encoder(settings, [picture for picture in pictures if picture is not None])
         database.search(encoder.encode([_grey(160)] * settings.batch_size), CANDIDATES)
+        scout = load_encoder(EmbedSettings(device="cpu")) if choice.group else None
+        if scout:
+            scout.encode([_grey(160)] * settings.batch_size)
         measured = Measured(ready_mib=peak_mib())
         with measured.time("decode"):
             image = read_image(folder / PHOTO).image
         with measured.time("crop"):
             crops = cut_crops(image, boxes)
         stands = np.arange(len(crops))
-        if choice.group:
+        if scout:
             with measured.time("group"):
-                stands = group_facings(crops, boxes)
+                stands = group_facings(crops, scout.encode(crops), boxes)
         with measured.time("embed"):
             rows, of = np.unique(stands, return_inverse=True)
             vectors = encoder.encode([crops[row] for row in rows])[of]

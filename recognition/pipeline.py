@@ -91,7 +91,8 @@ class Recognizer:
     """Turns frames into results.
 
     describe: SKU ids to their records. reference_image: an index row to its RGB picture, or None. Both, the encoder and
-    the index are called by the thread that asks for results; the detector and the iterator of frames by another.
+    the index are called by the thread that asks for results; the iterator of frames, the detector and the scout by
+    another. scout: a small encoder that says which facings are equal, so that one is embedded for all; None: each is.
     """
 
     detector: Detector
@@ -102,7 +103,7 @@ class Recognizer:
     describe: Callable[[Iterable[int]], dict[int, Sku]]
     reference_image: Callable[[int], Image | None]
     batch_size: int = EmbedSettings.batch_size
-    group: bool = EmbedSettings.group
+    scout: Encoder | None = None
 
     def run(self, frames: Iterable[Frame | Failure]) -> Generator[FrameResult | Failure, None, None]:
         """One result per frame, in order. Failures pass; a frame that fails becomes one and the rest goes on.
@@ -132,8 +133,8 @@ class Recognizer:
             with clock.time("crop"):
                 work.crops = cut_crops(frame.image, work.detections.xyxy)
                 stands = np.arange(len(work.crops))
-                if self.group:
-                    stands = group_facings(work.crops, work.detections.xyxy)
+                if self.scout is not None:
+                    stands = group_facings(work.crops, self.scout.encode(work.crops), work.detections.xyxy)
                 rows, work.of = np.unique(stands, return_inverse=True)
                 work.chosen = [work.crops[row] for row in rows]
         return work

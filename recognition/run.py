@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
@@ -23,7 +24,7 @@ from recognition.matching.proof import proven_encoder
 from recognition.outputs.jsonl import error_line, match_line
 from recognition.outputs.writer import Mode, RunSummary, RunWriter
 from recognition.pipeline import Recognizer
-from recognition.settings import Settings
+from recognition.settings import EmbedSettings, Settings
 from recognition.skus.database import SkuDatabase
 from recognition.skus.packshot import trim_border
 from recognition.skus.selection import select
@@ -85,8 +86,17 @@ def recognizer_for(settings: Settings, database: SkuDatabase, encoder: Encoder) 
         describe=database.describe,
         reference_image=database.reference_image,
         batch_size=settings.embed.batch_size,
-        group=settings.embed.group,
+        scout=_scout(settings.embed, encoder) if settings.embed.group else None,
     )
+
+
+def _scout(settings: EmbedSettings, encoder: Encoder) -> Encoder | None:
+    """The starter, to tell equal facings before `encoder` sees them; None where that is no smaller."""
+    scout = load_encoder(EmbedSettings(device=settings.device, batch_size=settings.batch_size))
+    if scout.fingerprint != encoder.fingerprint:
+        return scout
+    logging.getLogger(__name__).warning("--group: facings are told apart by %s itself, nothing is saved", encoder.name)
+    return None
 
 
 def recognize_photos(

@@ -9,7 +9,7 @@ from typing import Any
 
 from recognition.errors import UsageError
 
-RUNTIMES = ("torch", "openvino", "openvino-int8-weights", "openvino-int8")
+RUNTIMES = ("torch", "openvino", "openvino-bf16", "openvino-int8-weights", "openvino-int8")
 """What can run an encoder, beside `auto`."""
 
 
@@ -33,7 +33,7 @@ class DetectSettings:
 class EmbedSettings:
     """encoder: `starter`, a local folder in Hugging Face layout, or a hub id. fit: `processor`, `pad` or `squash`;
     "" takes what the encoder's folder says, else `pad`. runtime: one of RUNTIMES, or `auto`.
-    group: embed one of equal facings beside each other for all (see matching/grouping.py for what that costs)."""
+    group: embed one of equal facings beside each other for all; the starter encoder tells which are equal."""
 
     encoder: str = "starter"
     fit: str = ""

@@ -306,8 +306,8 @@ def test_each_frame_is_charged_its_share_of_a_batch(recognizer: Callable[..., Re
 
 def test_grouped_facings_are_embedded_once_and_every_row_is_answered(recognizer: Callable[..., Recognizer]) -> None:
     encoder = Gated()
-    (result,) = recognizer(encoder=encoder, group=True).run([shelf(2, 2, 1)])
+    (result,) = recognizer(encoder=encoder, scout=Gated()).run([shelf(2, 2, 1)])
     assert isinstance(result, FrameResult)
     assert sum(encoder.calls) == 2
     assert result.matches.decided.tolist() == [12, 12, 11]
-    assert only(recognizer(group=True).run([Frame("none", 0, np.zeros((9, 9, 3), np.uint8))])).skus == {}
+    assert only(recognizer(scout=Gated()).run([Frame("none", 0, np.zeros((9, 9, 3), np.uint8))])).skus == {}

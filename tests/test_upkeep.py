@@ -33,7 +33,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     calls: list[int] = []
 
     def choose(search: object, encoder: object, candidates: dict[str, object], *rest: object) -> RuntimeChoice:
-        assert list(candidates) == ["torch", "openvino-int8-weights", "openvino-int8"]
+        assert list(candidates) == ["torch", "openvino-bf16", "openvino-int8-weights", "openvino-int8"]
         calls.append(int(str(rest[-1])))
         return RuntimeChoice("openvino-int8", "it is fast", calls[-1], (TRIAL,))
 

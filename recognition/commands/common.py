@@ -19,7 +19,9 @@ DbOption = Annotated[Path, typer.Option("--db", help="Folder of the SKU database
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 DeviceOption = Annotated[str | None, typer.Option(help="auto, cpu, cuda:0, mps.")]
 EncoderOption = Annotated[str | None, typer.Option(help="starter, a name such as siglip, a local folder, or a hub id.")]
-RuntimeOption = Annotated[str | None, typer.Option(help="auto, torch, openvino, openvino-int8-weights, openvino-int8.")]
+RuntimeOption = Annotated[
+    str | None, typer.Option(help="auto, torch, openvino, openvino-bf16, openvino-int8-weights, openvino-int8.")
+]
 DetectorOption = Annotated[str | None, typer.Option(help="starter, or the path of a .pt file.")]
 ConfOption = Annotated[float | None, typer.Option(help="Lowest detection score kept, 0 to 1.")]
 IouOption = Annotated[float | None, typer.Option(help="Overlap above which two boxes are one product, 0 to 1.")]

@@ -1,4 +1,4 @@
-"""The model in OpenVINO on the CPU: float32, int8 weights, or calibrated int8; converted once and kept."""
+"""The model in OpenVINO on the CPU: float32, bfloat16, int8 weights, or calibrated int8; converted once and kept."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from recognition.embedding.openvino_cache import XML, Entry, cached
 from recognition.embedding.openvino_library import core
-from recognition.embedding.runtimes import INT8, INT8_WEIGHTS, NO_CALIBRATION, OPENVINO, Model
+from recognition.embedding.runtimes import BF16, INT8, INT8_WEIGHTS, NO_CALIBRATION, OPENVINO, Model
 from recognition.errors import EncoderError, UsageError
 
 FORMAT = 1  # raised when the conversion changes
@@ -28,6 +28,7 @@ _LIBRARIES = ("openvino", "nncf", "torch", "transformers", "open_clip_torch", "t
 _AT_ONCE = 8  # 8 to 16 are fastest on 2 cores; more only take memory
 _GROUP = 128  # of activations quantised together; above the model's width the int8 path is left
 _SLOW_SECONDS = 3.0
+_TAKE_EXACT = f"take --runtime {OPENVINO}"
 _log = logging.getLogger(__name__)
 
 
@@ -39,7 +40,8 @@ class OpenVinoRuntime:
 
         Raises:
             UsageError: `openvino-int8` without calibration crops. WeightsError: the model cannot be loaded.
-            EncoderError: a package is missing, the model cannot be converted, or it then gives other features.
+            EncoderError: a package is missing, the model cannot be converted, it then gives other features, or the
+            processor has no bfloat16.
         """
         self.name, self.exact = name, name == OPENVINO
         self._name = model.name
@@ -48,7 +50,9 @@ class OpenVinoRuntime:
                 f"encoder {model.name}: {INT8} is calibrated on pictures of your products, and there are none",
                 f"use it with a database that has pictures, or take --runtime {INT8_WEIGHTS}",
             )
-        folder, entry = _float32(model) if self.exact else _int8(name, model, calibration)
+        if name == BF16 and not knows_bfloat16():
+            raise EncoderError(f"encoder {model.name}: this processor does not calculate in bfloat16", _TAKE_EXACT)
+        folder, entry = _float32(model) if name in (OPENVINO, BF16) else _int8(name, model, calibration)
         self.dim = entry.dim
         self._lock = threading.Lock()
         try:
@@ -79,10 +83,10 @@ class OpenVinoRuntime:
 
 
 def _settings(name: str) -> dict[str, Any]:
-    # Left to itself OpenVINO takes bfloat16 where the CPU knows it: other answers, and slow without AMX. It also ties
-    # threads to cores, and two processes to the same ones.
+    # Left to itself OpenVINO takes bfloat16 where the CPU knows it, which changes answers; beside int8 it changes
+    # nothing more. OpenVINO also ties threads to cores, and two processes to the same ones.
     settings: dict[str, Any] = {
-        "INFERENCE_PRECISION_HINT": "f32",
+        "INFERENCE_PRECISION_HINT": "bf16" if name != OPENVINO and knows_bfloat16() else "f32",
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_NUM_THREADS": _threads(),
         "ENABLE_CPU_PINNING": False,
@@ -90,6 +94,11 @@ def _settings(name: str) -> dict[str, Any]:
     if name == INT8_WEIGHTS:
         settings["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = _GROUP
     return settings
+
+
+def knows_bfloat16() -> bool:
+    """Whether OpenVINO would choose it by itself: it does so where the processor has instructions for it."""
+    return str(core().get_property("CPU", "INFERENCE_PRECISION_HINT").to_string()) == "bf16"
 
 
 def _threads() -> int:

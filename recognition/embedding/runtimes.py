@@ -1,4 +1,4 @@
-"""What runs a model: torch, or OpenVINO in one of three precisions. Another runtime never changes a fingerprint."""
+"""What runs a model: torch, or OpenVINO in one of four precisions. Another runtime never changes a fingerprint."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from recognition.embedding.towers import ImageTower
 
 AUTO = "auto"
-TORCH, OPENVINO, INT8_WEIGHTS, INT8 = RUNTIMES
+TORCH, OPENVINO, BF16, INT8_WEIGHTS, INT8 = RUNTIMES
 NO_CALIBRATION = np.empty((0, 0, 0, 3), np.uint8)
 
 

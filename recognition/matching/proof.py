@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from recognition.embedding.encoder import Encoder
-from recognition.embedding.runtimes import AUTO, INT8, INT8_WEIGHTS
+from recognition.embedding.runtimes import AUTO, BF16, INT8, INT8_WEIGHTS
 from recognition.errors import EncoderMismatchError, RecognitionError
 from recognition.matching.runtime_choice import Trial, is_refuted, read_choice
 from recognition.skus.probes import Probes, least_cosine
@@ -16,9 +16,9 @@ from recognition.types import Image
 OPENING = 4
 """Probes that are embedded when a database is opened: what a runtime does wrong it does to every crop."""
 LEAST_EXACT = 0.999
-LEAST_INT8 = 0.97
-"""Cosine wanted of an int8 runtime of which nothing was measured; see docs/sku-database.md."""
-INEXACT = (INT8_WEIGHTS, INT8)
+LEAST_INEXACT = 0.97
+"""Cosine wanted of an inexact runtime of which nothing was measured; see docs/sku-database.md."""
+INEXACT = (BF16, INT8_WEIGHTS, INT8)
 
 Load = Callable[[str, Sequence[Image]], Encoder]
 """From a runtime's name, and the crops that calibrate int8, to the encoder."""
@@ -68,8 +68,8 @@ def _proven(runtime: str, folder: Path, probes: Probes, trial: Trial | None, loa
 def least_wanted(exact: bool, trial: Trial | None) -> float:
     """The cosine with its probes that a runtime must reach. trial: what was measured of it on the database.
 
-    An int8 runtime that kept the answers may stray half as far again as it did there: processors round differently.
+    An inexact runtime that kept the answers may stray half as far again as it did there: processors round differently.
     """
     if exact:
         return LEAST_EXACT
-    return LEAST_INT8 if trial is None or trial.verdict.startswith("failed") else 1 - 1.5 * (1 - trial.cosine)
+    return LEAST_INEXACT if trial is None or trial.verdict.startswith("failed") else 1 - 1.5 * (1 - trial.cosine)

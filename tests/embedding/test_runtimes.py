@@ -31,6 +31,7 @@ def broken() -> None:
     raise WeightsError("loaded, though it was not to be")
 
 
+HAS_BFLOAT16 = pytest.mark.skipif(not openvino_runtime.knows_bfloat16(), reason="the processor has no bfloat16")
 SLOW = [pytest.param(kind, marks=pytest.mark.slow) for kind in ("siglip", "efficientnet", "convnext", "dinov2", "vit")]
 
 
@@ -46,8 +47,10 @@ def test_openvino_gives_what_torch_gives(kind: str, model_folder: Folder, crops:
 
 
 @pytest.mark.parametrize("kind", ["clip", pytest.param("resnet", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("runtime", ["openvino-int8-weights", "openvino-int8"])
-def test_int8_is_close(kind: str, runtime: str, model_folder: Folder, crops: list[np.ndarray]) -> None:
+@pytest.mark.parametrize(
+    "runtime", ["openvino-int8-weights", "openvino-int8", pytest.param("openvino-bf16", marks=HAS_BFLOAT16)]
+)
+def test_what_rounds_is_close(kind: str, runtime: str, model_folder: Folder, crops: list[np.ndarray]) -> None:
     exact = load(model_folder(kind), "openvino")
     quick = load(model_folder(kind), runtime, crops)
     assert (quick.runtime, quick.fingerprint) == (runtime, exact.fingerprint)
@@ -227,6 +230,21 @@ print(json.dumps([name for name, module in sys.modules.items() if "telemetry" in
     assert done.returncode == 0, done.stderr
     assert not [name for name in json.loads(done.stdout.splitlines()[-1]) if name.startswith("openvino_telemetry")]
     assert not (tmp_path / "intel").exists()
+
+
+def test_bfloat16_needs_a_processor_that_has_it(model_folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openvino_runtime, "knows_bfloat16", lambda: False)
+    with pytest.raises(EncoderError, match="does not calculate in bfloat16") as told:
+        load(model_folder("clip"), "openvino-bf16")
+    assert "--runtime openvino" in told.value.hint
+    assert openvino_runtime._settings("openvino-int8")["INFERENCE_PRECISION_HINT"] == "f32"
+
+
+@pytest.mark.parametrize("runtime", [name for name in RUNTIMES if name.startswith("openvino")])
+def test_only_float32_keeps_to_float32(runtime: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openvino_runtime, "knows_bfloat16", lambda: True)
+    hint = openvino_runtime._settings(runtime)["INFERENCE_PRECISION_HINT"]
+    assert hint == ("f32" if runtime == "openvino" else "bf16")
 
 
 def test_batches_of_any_length(model_folder: Folder) -> None:

@@ -11,7 +11,7 @@ import pytest
 from fakes import FakeEncoder
 
 from recognition.errors import EncoderMismatchError, WeightsError
-from recognition.matching.proof import LEAST_EXACT, LEAST_INT8, OPENING, least_wanted, proven_encoder
+from recognition.matching.proof import LEAST_EXACT, LEAST_INEXACT, OPENING, least_wanted, proven_encoder
 from recognition.matching.runtime_choice import RuntimeChoice, Trial
 from recognition.skus.probes import make_probes
 from recognition.skus.writer import DatabaseWriter
@@ -73,7 +73,7 @@ def test_without_probes_an_exact_runtime_is_taken_as_it_is(keep: Callable[..., P
     assert encoder.encoded == 0
 
 
-@pytest.mark.parametrize("runtime", ["openvino-int8", "openvino-int8-weights"])
+@pytest.mark.parametrize("runtime", ["openvino-int8", "openvino-int8-weights", "openvino-bf16"])
 def test_without_probes_int8_is_refused(keep: Callable[..., Path], runtime: str) -> None:
     with pytest.raises(EncoderMismatchError, match=f"{runtime} is not exact") as told:
         proven_encoder(runtime, "cpu", keep(probes=0), PRINT, Loader())
@@ -142,8 +142,8 @@ def test_a_runtime_that_changed_the_answers_is_refused_with_its_figure(keep: Cal
     [
         (True, None, LEAST_EXACT),
         (True, REFUTED, LEAST_EXACT),
-        (False, None, LEAST_INT8),
-        (False, Trial("openvino-int8", 0, 0, 0, 0, 0, "failed: it broke"), LEAST_INT8),
+        (False, None, LEAST_INEXACT),
+        (False, Trial("openvino-int8", 0, 0, 0, 0, 0, "failed: it broke"), LEAST_INEXACT),
         (False, CHOSEN, 0.97),
     ],
 )
