@@ -11,14 +11,19 @@ from numpy.typing import NDArray
 from recognition.live.tracking import UNTRACKED
 from recognition.live.views import Look, better
 from recognition.live.votes import Answer, Votes
+from recognition.types import NO_SKU, Status
 
 Box = NDArray[np.float32]
 
-CUT_S = 3.0
-"""Seconds for which a candidate at the border of the picture is waited for: a camera that moves shows the rest soon."""
+_APPEAR_S = 0.4  # seconds for which a candidate is waited for
+_CUT_S, _CUT_NAMED_S = 3.0, 0.8  # the same at the border of the picture: a camera that moves shows the rest soon
+_UNSURE_S = 3.0  # for which a still picture is looked at again and again to be sure of a product
+_CUT_SURE = 0.6  # confidence of a SKU of which a cut view is enough
 
 _RETRIES = 3  # further views of a product whose answer is contested or unsure
 _APART_S = 0.3  # seconds between two views of one product
+_MOST_EVIDENCE, _MOST_AGAINST, _MOST_NAMED = 10.0, 2.0, 2.0
+_LEAST_SCORE = 0.4  # of the detector, below which it shows nothing
 
 
 class Phase(Enum):
@@ -38,8 +43,11 @@ class Item:
     last: seconds of its first and latest sighting, or of when its place still looked the same; sighted: of the latest
     box. look: the place when the product was known to stand there; glance: the place in the latest frame; steady_since:
     since when glances agree. empty_since, odd_since: since when the place looks as if the product were gone, or were
-    another one. row: of the current frame.
-    seen, chances: frames in which it was found, and, of a candidate, in which it might have been.
+    another one, and nothing moves there. vanished: when it first looked so, somebody in front or not. row: of the current frame.
+    seen: frames in which it was found. score: of the detector, mean over these. evidence: log-odds that there is a
+    product; each box speaks for it, each frame that should have one and has none against it. sure: whether events are
+    told of it. renewed: since when the place looks otherwise than when the answer was told. jumped: when its look
+    changed from one frame to the next; alike: when it last looked as it should.
     best: quality of the best view that was embedded. told: the answer last told.
     """
 
@@ -54,7 +62,12 @@ class Item:
     phase: Phase = Phase.CANDIDATE
     track: int = UNTRACKED
     seen: int = 1
-    chances: int = 1
+    score: float = 0.0
+    evidence: float = 0.0
+    sure: bool = False
+    renewed: float | None = None
+    jumped: float = -1e9
+    alike: float = -1e9
     row: int = -1
     votes: Votes = field(default_factory=Votes)
     told: Answer | None = None
@@ -63,6 +76,7 @@ class Item:
     retries: int = 0
     fresh: bool = True
     empty_since: float | None = None
+    vanished: float | None = None
     odd_since: float | None = None
     away_since: float | None = None
 
@@ -76,12 +90,32 @@ class Item:
         """Whether the next frames are needed to decide something."""
         undecided = (self.empty_since, self.odd_since, self.away_since) != (None, None, None)
         retry = self._doubted and self.retries < _RETRIES
-        return self.phase is Phase.CANDIDATE or (self.phase is Phase.PRESENT and (undecided or retry or self.fresh))
+        unsure = not self.sure and self.last - self.first < _UNSURE_S
+        waiting = undecided or retry or self.fresh or unsure
+        return self.phase is Phase.CANDIDATE or (self.phase is Phase.PRESENT and waiting)
+
+    def found(self, score: float, weight: float) -> None:
+        """A box of the detector for it. weight: of this frame, 0..1."""
+        self.score += (score - self.score) / self.seen
+        self.evidence = min(self.evidence + weight * _speaks(score), _MOST_EVIDENCE)
+
+    def overlooked(self, weight: float) -> None:
+        """No box for it where there should be one: the surer the detector was before, the more this says."""
+        self.evidence = max(self.evidence - weight * _speaks(self.score), -_MOST_AGAINST)
 
     @property
-    def steadily_seen(self) -> bool:
-        """Whether a candidate was found in at least half of the frames since it was found first."""
-        return self.seen > 1 and 2 * self.seen >= self.chances
+    def belief(self) -> float:
+        """Log-odds that there is a product: what detector and matching say together."""
+        answer = self.votes.answer()
+        named = _log_odds(answer.confidence) if answer.status is Status.RECOGNIZED else 0.0
+        return self.evidence + min(max(named, 0.0), _MOST_NAMED)
+
+    def old_enough(self, now: float) -> bool:
+        """Whether a candidate was waited for: one that the border cuts until the rest of it should have been seen."""
+        if not self.cut:
+            return now - self.first >= _APPEAR_S
+        named = self.votes.answer().confidence >= _CUT_SURE and self.votes.answer().sku != NO_SKU
+        return now - self.first >= (_CUT_NAMED_S if named else _CUT_S)
 
     @property
     def _doubted(self) -> bool:
@@ -91,18 +125,24 @@ class Item:
         """Notes how the place looks now; for how many seconds it has looked like that."""
         if not look.steady(self.glance):
             self.steady_since = now
+        if look.jumped(self.glance):
+            self.jumped = now
+        if look.same_place(self.look):
+            self.alike = now
         self.glance = look
         return now - self.steady_since
 
     def renew(self) -> None:
         """What stands here may be another product, or is seen in another place: its best view is to be made anew."""
+        self.renewed = self.odd_since
         self.fresh, self.best, self.retries, self.look = True, 0.0, 0, self.glance
         self.odd_since = None
+        self.votes.reconsider()
 
     def wants_view(self, quality: float, now: float) -> bool:
         """Whether this frame's view is worth embedding: it is new, its place changed, the view is clearly better, or
         the answer is in doubt."""
-        if self.seen < 2 or (self.cut and now - self.first < CUT_S / 2):
+        if self.seen < 2 or (self.cut and now - self.first < _CUT_NAMED_S / 2):
             return False
         if now - self.embedded_at < _APART_S:
             return self.fresh
@@ -114,3 +154,13 @@ class Item:
         """Notes that this frame's view is embedded."""
         self.retries = 0 if self.fresh else self.retries + self._doubted
         self.fresh, self.best, self.embedded_at = False, max(self.best, quality), now
+
+
+def _speaks(score: float) -> float:
+    """Log-odds that a box of this score adds: sure boxes come back in every frame, unsure ones in every other."""
+    return float(np.clip(4 * (score - _LEAST_SCORE) + 0.4, 0.4, 2.0))
+
+
+def _log_odds(probability: float) -> float:
+    sure = min(max(probability, 1e-6), 1 - 1e-6)
+    return float(np.log(sure / (1 - sure)))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from recognition.embedding.crops import cut_crops
 from recognition.live.items import Box, Item
 from recognition.live.motion import CameraMotion
+from recognition.live.past import Past
 from recognition.live.state import News, Shelf, Sighting
 from recognition.live.still import StillPicture
 from recognition.live.tracking import Tracks
@@ -41,6 +42,8 @@ class Session:
         self.processed = self.skipped = self.boxes = self.embeddings = self.gaps = self.failed = 0
         self._settings, self._describe = settings, describe
         self._still, self._motion = StillPicture(), CameraMotion()
+        self._past = Past()
+        self._to_part = self._from_part = np.eye(3)
         self._looked = -np.inf
         self._frame: Frame | None = None
 
@@ -63,6 +66,7 @@ class Session:
         part, before, to_part = self._motion.part, self._motion.to_part, self._motion.follow(frame.image)
         for joined in self._motion.joined:
             self.shelf.join(joined)
+            self._past.join(joined.part, joined.into, joined.homography)
         if to_part is None:
             self.shelf.look_away()
             return []
@@ -77,13 +81,16 @@ class Session:
                 part=self._motion.part,
                 moving=to_part is not before,
                 boxes=boxes,
+                scores=found.scores,
                 tracks=self.tracks.update(boxes, found.scores),
                 qualities=qualities(grey, found.xyxy),
                 cut=cut(found.xyxy, (grey.shape[1], grey.shape[0])),
                 whole=lambda box: self._whole(box, grey),
                 look=lambda box: Look.at(grey, self.in_picture(box[None])[0]),
+                since=lambda item: self._past.since(item.first, item.part, item.home, item.glance),
             )
         )
+        self._past.keep(frame.seconds, self._motion.part, grey, to_part)
         self.embeddings += len(rows)
         return cut_crops(frame.image, found.xyxy[rows])
 
@@ -137,7 +144,10 @@ class Session:
 
     def in_picture(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
         """Boxes float32 (n, 4) of the shelf, in pixels of the latest frame."""
-        return carry(boxes, np.asarray(np.linalg.inv(self._motion.to_part), np.float64))
+        if self._motion.to_part is not self._to_part:  # asked for each product of a frame
+            self._to_part = self._motion.to_part
+            self._from_part = np.asarray(np.linalg.inv(self._to_part), np.float64)
+        return carry(boxes, self._from_part)
 
     def _whole(self, home: Box, grey: NDArray[np.uint8]) -> bool:
         box = self.in_picture(home[None])

@@ -1,9 +1,13 @@
 """What stands on one source's shelf now, kept up to date frame by frame; changes come out as news.
 
-A product is believed when it was seen twice, in half of the frames, and for `_APPEAR_S`. It is gone when its place,
-wholly in view, has looked steady without it for `_GONE_S`. Where what is above and below looks otherwise too, this must
-last longer: `_CLEAR_S` if most of the neighbours are found, else somebody stands in front, and `_PATIENCE_S` are
-waited. A product that the detector overlooks while its place looks as before is still there, whatever a track says.
+Each frame adds to the evidence that there is a product, or takes from it; so does a SKU that is named. From `_BELIEVED`
+on a product is in the planogram, from `_SURE` on events tell of it: what comes and goes in the detector alone is none.
+Of two boxes in one place the one that is found more often is the product. It is gone when its place, wholly in view,
+has looked steady without it for `_GONE_S`. Where what is above and below looks otherwise too, this must last longer:
+`_CLEAR_S` if most of the neighbours are found, else somebody stands in front, and `_PATIENCE_S` are waited. It went
+when it was last seen. A product that the detector overlooks while its place looks as before is still there, whatever a
+track says. To come and to go is a jump in how the place looks; a pack behind others that slides from view while the
+camera walks by makes none.
 """
 
 from __future__ import annotations
@@ -14,8 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recognition.detection.boxes import inside_matrix, intersections, iou_matrix
-from recognition.live.items import CUT_S, Box, Item, Phase
+from recognition.detection.boxes import inside_matrix, intersections
+from recognition.live.items import Box, Item, Phase
+from recognition.live.overlap import INSIDE, PLACE, far, overlap, same_places, share_matrix, shared, stacked
 from recognition.live.tracking import UNTRACKED
 from recognition.live.views import Look
 from recognition.outputs.live_events import EventKind
@@ -23,20 +28,22 @@ from recognition.shelves.keyframes import Joined
 from recognition.shelves.places import moved
 from recognition.types import NO_SKU, Matches
 
-_APPEAR_S = 0.4
+_BELIEVED = 2.5  # log-odds for a candidate to be a product: two sure boxes, or half a dozen unsure ones
+_SURE = 8.0  # the same for events: a box that comes and goes is no event
+_NAMELESS_S = 2.0  # events of what no SKU is known for wait so long: pieces and shadows are nameless too
+_RESTS_S = 0.4  # a product that was moved rests in its new place after this time
+_FRAME_S = 0.08  # pictures that follow each other faster say the same again
 _GONE_S = 0.8
 _ODD_S = 0.2  # a place that looks otherwise is embedded anew after this time, `_CLEAR_S` before a moving camera
 _CLEAR_S = 1.5
+_SHAKY_S = 2.0  # the same where the camera moves, however unsteady the place looks
 _WRONG_S = 5.0  # a product that is not found for so long gives way to what is found in its place
 _PATIENCE_S = 8.0
 _CARRIED_S = 3.0  # a product that is carried about has left its place after this time
 _FORGET_S = 1.0  # a candidate that is not seen again
-_PLACE = 0.5  # least overlap (IoU) with a place to stand in it
 _DOUBLE = 0.5  # of the smaller box: what two products never share
-_INSIDE = 0.7  # or share of the smaller box, where one of both is cut by the border
 _HOME_PULL = 0.2  # how far a sighting pulls a place: boxes tremble
 _RESTING = 0.9  # least overlap with where a product that is carried came to rest
-_MOVED = 0.5  # of the width or height: less is a trembling box, or a product set straight
 _STALE_S = 3600.0  # a part of the shelf that is not shown for so long is forgotten: the camera was moved
 _MOST_ITEMS = 5000
 _MOST_GONE = 500
@@ -46,20 +53,22 @@ _MOST_GONE = 500
 class Sighting:
     """What one frame shows, boxes in the coordinates of a part of the shelf.
 
-    moving: whether the camera moved since the frame before.
-    cut: ends at the picture's border. qualities: see views.py. whole: whether a place is wholly in view. look: how a
-    place looks in this frame.
+    moving: whether the camera moved since the frame before. scores: of the detector. cut: ends at the picture's border.
+    qualities: see views.py. whole: whether a place is wholly in view. look: how a place looks in this frame. since:
+    since when the place of a product has looked as it does.
     """
 
     seconds: float
     part: int
     moving: bool
     boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
     tracks: NDArray[np.int64]
     qualities: NDArray[np.float64]
     cut: NDArray[np.bool_]
     whole: Callable[[Box], bool]
     look: Callable[[Box], Look]
+    since: Callable[[Item], float]
 
 
 @dataclass(frozen=True)
@@ -80,7 +89,8 @@ class Shelf:
         self.items: list[Item] = []
         self._number = 0
         self._wanted: list[Item] = []
-        self._now, self._part = 0.0, 0
+        self._now, self._part, self._weight = 0.0, 0, 1.0
+        self._since: Callable[[Item], float] = lambda item: item.first
         self._found = self._lost = np.zeros((0, 4), np.float32)  # places in the latest frame
         self._news: list[News] = []
 
@@ -101,7 +111,8 @@ class Shelf:
 
     def observe(self, seen: Sighting) -> list[int]:
         """Takes a frame in; rows of its boxes that are to be embedded, in the order in which `conclude` wants them."""
-        self._now, self._part, self._news = seen.seconds, seen.part, []
+        self._weight = min(max(seen.seconds - self._now, 0.0) / _FRAME_S, 1.0) if self.items else 1.0
+        self._now, self._part, self._news, self._since = seen.seconds, seen.part, [], seen.since
         self._join(seen)
         for item in list(self.items):
             if item.phase is not Phase.GONE and (item.part == seen.part or item.phase is Phase.CANDIDATE):
@@ -118,7 +129,7 @@ class Shelf:
         for item in moving:
             boxes = moved(np.stack([item.home, item.box, item.anchor]).astype(np.float64), joined.homography)
             item.part, (item.home, item.box, item.anchor) = joined.into, boxes.astype(np.float32)
-            twin = next((o for o in older if _shared(o.home, item.home) >= _INSIDE and o.phase is not Phase.GONE), None)
+            twin = next((o for o in older if shared(o.home, item.home) >= INSIDE and o.phase is not Phase.GONE), None)
             if twin is not None and item.phase is not Phase.GONE:
                 twin.track, twin.last, twin.row = item.track, item.last, -1
                 self.items.remove(item)
@@ -139,9 +150,13 @@ class Shelf:
             item.votes.add(matches, row, weight=0.5 if item.cut else 1.0)
         self._wanted = []
         for item in [item for item in self.items if item.phase is Phase.CANDIDATE]:
-            if item.votes.views and item.steadily_seen and self._now - item.first >= (CUT_S if item.cut else _APPEAR_S):
+            if item.votes.views and item.seen > 1 and item.belief >= _BELIEVED and item.old_enough(self._now):
                 self._believe(item)
-        for item in self.present:
+        self._drop_pieces()
+        for item in [item for item in self.present if not item.sure and item.belief >= _SURE]:
+            if item.votes.answer().sku != NO_SKU or self._now - item.first >= _NAMELESS_S:
+                self._announce(item)
+        for item in [item for item in self.present if item.sure]:
             self._tell(item)
         self._bound()
         return self._news
@@ -155,29 +170,31 @@ class Shelf:
         by_track = {item.track: item for item in live if item.track != UNTRACKED}
         tracked = [(by_track[number], row) for row, number in enumerate(seen.tracks.tolist()) if number in by_track]
         for item, row in tracked:
-            if item.row < 0 and (item.phase is Phase.CANDIDATE or _overlap(seen.boxes[row], item.home) >= _PLACE):
+            if item.row < 0 and (item.phase is Phase.CANDIDATE or overlap(seen.boxes[row], item.home) >= PLACE):
                 item.row = row
                 free.discard(row)
-        for item, row in _by_place([item for item in live if item.row < 0], sorted(free), seen):
-            item.row, item.track = row, int(seen.tracks[row])
-            free.discard(row)
+        seeking, rows = [item for item in live if item.row < 0], sorted(free)
+        homes, are_cut = stacked([item.home for item in seeking]), np.array([item.cut for item in seeking], bool)
+        for index, column in same_places(homes, are_cut, seen.boxes[rows], seen.cut[rows]):
+            seeking[index].row, seeking[index].track = rows[column], int(seen.tracks[rows[column]])
+            free.discard(rows[column])
         for item, row in tracked:
             if item.row < 0 and row in free and self._has_left(item, seen):
                 item.row = row
                 free.discard(row)
-        self._found = _boxes([item.home for item in live if item.row >= 0])
-        self._lost = _boxes([item.home for item in live if item.row < 0])
-        known = np.concatenate([self._found, _boxes([seen.boxes[item.row] for item in live if item.row >= 0])])
+        self._found = stacked([item.home for item in live if item.row >= 0])
+        self._lost = stacked([item.home for item in live if item.row < 0])
+        known = np.concatenate([self._found, stacked([seen.boxes[item.row] for item in live if item.row >= 0])])
         for row in sorted(free):
             box = seen.boxes[row : row + 1]
-            if _share(box, known).max(initial=0.0) < _DOUBLE and not self._is_part(box, live):
+            if share_matrix(box, known).max(initial=0.0) < _DOUBLE and not self._is_part(box, live):
                 self._add(row, seen)
 
     def _is_part(self, box: NDArray[np.float32], live: list[Item]) -> bool:
         """Whether a box (1, 4) is only a piece of a known product, as detectors find in blurred pictures."""
         lost = [i for i in live if i.row < 0 and i.phase is Phase.PRESENT and self._now - i.sighted < _WRONG_S]
-        homes = _boxes([item.home for item in lost if item.away_since is None])
-        return bool((_share(box, homes) >= _DOUBLE).any())
+        homes = stacked([item.home for item in lost if item.away_since is None])
+        return bool((inside_matrix(box, homes) >= _DOUBLE).any())
 
     def _has_left(self, item: Item, seen: Sighting) -> bool:
         """Whether a product that is tracked elsewhere is no longer in its place: trackers mix neighbours up."""
@@ -190,13 +207,15 @@ class Shelf:
         box = seen.boxes[row].copy()
         item = Item(self._number, seen.part, box, self._now, seen.look(box), bool(seen.cut[row]))
         item.row, item.track = row, int(seen.tracks[row])
+        item.found(float(seen.scores[row]), self._weight)
         self.items.append(item)
 
     def _update(self, item: Item, seen: Sighting) -> None:
-        item.chances += item.phase is Phase.CANDIDATE and item.first < self._now
         if item.row >= 0 and item.first < self._now:
             self._seen(item, seen)
         elif item.phase is Phase.CANDIDATE:
+            if seen.whole(item.home):
+                item.overlooked(self._weight)
             if self._now - item.last > _FORGET_S:
                 self.items.remove(item)
         elif item.row < 0:
@@ -206,11 +225,12 @@ class Shelf:
         box = seen.boxes[item.row]
         item.sighted = self._now
         item.box, item.last, item.seen = box.copy(), self._now, item.seen + 1
-        at_home = _overlap(box, item.home) >= _PLACE or item.cut or bool(seen.cut[item.row])
+        item.found(float(seen.scores[item.row]), self._weight)
+        at_home = overlap(box, item.home) >= PLACE or item.cut or bool(seen.cut[item.row])
         if not at_home:
             self._carried(item, seen)
             return
-        item.away_since = item.empty_since = None
+        item.away_since = item.empty_since = item.vanished = None
         if not seen.cut[item.row]:
             pull = 1.0 if item.cut else _HOME_PULL
             item.home = ((1 - pull) * item.home + pull * box).astype(np.float32)
@@ -223,6 +243,8 @@ class Shelf:
         if not seen.whole(item.home):
             return
         steady = item.take_glance(seen.look(item.home), self._now)
+        if not item.sure:
+            item.look = item.glance  # first views are blurred, or cut by the border
         if item.glance.same_place(item.look):
             item.odd_since = None
             if steady >= _GONE_S:
@@ -239,11 +261,11 @@ class Shelf:
         if item.phase is Phase.CANDIDATE:
             item.home, item.anchor, item.first, item.look = item.box, item.box, self._now, seen.look(item.box)
             return
-        if item.away_since is None or _overlap(item.box, item.rest) < _RESTING:
+        if item.away_since is None or overlap(item.box, item.rest) < _RESTING:
             item.away_since, item.rest = self._now, item.box
         if item.empty_since is None:
             item.empty_since = self._now
-        if self._now - item.away_since >= _APPEAR_S:
+        if self._now - item.away_since >= _RESTS_S:
             item.home, item.empty_since, item.away_since = item.box.copy(), None, None
             item.take_glance(seen.look(item.home), self._now)
             item.renew()
@@ -254,17 +276,23 @@ class Shelf:
     def _missed(self, item: Item, seen: Sighting) -> None:
         """No box for a product: overlooked, hidden, or gone?"""
         if not seen.whole(item.home):
-            item.empty_since = None
+            item.empty_since = item.vanished = None
             return
         steady = item.take_glance(seen.look(item.home), self._now)
         merged = inside_matrix(item.home[None], seen.boxes)[0]
-        if item.away_since is None and (item.glance.same_place(item.look) or (merged > _INSIDE).any()):
-            item.empty_since, item.last = None, self._now
+        if item.away_since is None and (item.glance.same_place(item.look) or (merged > INSIDE).any()):
+            item.empty_since, item.vanished, item.last = None, None, self._now
+            item.overlooked(self._weight)
             return
+        if item.vanished is None:
+            item.vanished = self._now
         if item.empty_since is None or (steady == 0 and item.away_since is None):
             item.empty_since = self._now
         patience = _GONE_S if item.glance.same_around(item.look) else self._patience(item)
-        if self._now - item.empty_since >= patience and steady >= min(patience, _CLEAR_S):
+        rests = self._now - item.empty_since >= patience and steady >= min(patience, _CLEAR_S)
+        # Small empty places look different in each frame of a camera that moves: there the neighbours are enough.
+        shaky = seen.moving and self._now - item.vanished >= _SHAKY_S and self._patience(item) < _PATIENCE_S
+        if rests or shaky:
             self._gone(item)
 
     def _patience(self, item: Item) -> float:
@@ -275,46 +303,69 @@ class Shelf:
         return _CLEAR_S if found >= 2 * lost else _PATIENCE_S  # the place itself is among the lost
 
     def _gone(self, item: Item) -> None:
-        began = self._now if item.empty_since is None else item.empty_since
+        """A take is a jump; what fades out under a moving camera is a pack behind others, and no event."""
+        began = next((t for t in (item.vanished, item.empty_since) if t is not None), self._now)
+        abrupt = item.jumped > item.alike
         item.phase, item.track, item.away_since, item.empty_since = Phase.GONE, UNTRACKED, None, None
         item.last = began
-        self._news.append(News(EventKind.DISAPPEARED, item, began, item.anchor))
+        if item.sure and abrupt:
+            self._news.append(News(EventKind.DISAPPEARED, item, began, item.anchor))
+        else:
+            self.items.remove(item)
 
     def _believe(self, item: Item) -> None:
-        """A candidate becomes a product; a place that was empty is filled again."""
+        """A candidate becomes a product, unless another box in its place is found more often."""
+        rivals = [o for o in self.present if o.part == item.part and shared(o.home, item.home) >= _DOUBLE]
+        if any(rival.belief >= item.belief for rival in rivals):
+            return
         item.phase, item.anchor = Phase.PRESENT, item.home.copy()
-        for other in self.present:
-            missed = other.part == item.part and self._now - other.sighted >= _WRONG_S
-            if missed and _shared(other.home, item.home) >= _DOUBLE:
-                self._gone(other)  # its box was never one product: its place is not empty now
-                self.items.remove(other)
-        answer = item.votes.answer()
+        for rival in rivals:  # its box was not one product, or a piece of one: nothing happened on the shelf
+            self.items.remove(rival)
+            if rival.sure and not item.sure:
+                item.number, item.told, item.sure = rival.number, rival.told, True
+
+    def _drop_pieces(self) -> None:
+        """A box in whose place another one is found all the time was a piece of it, or both of two products."""
+        here = [item for item in self.present if item.part == self._part]
+        found = [item for item in here if item.row >= 0]
+        for item in here:
+            if item.row < 0 and item.belief <= 0 and any(shared(o.home, item.home) >= _DOUBLE for o in found):
+                self.items.remove(item)
+
+    def _announce(self, item: Item) -> None:
+        """A product that is sure to be there is told: a new one, or one that is back in a place that was empty."""
+        item.sure, item.renewed, item.anchor = True, None, item.home.copy()
+        began, answer = self._since(item), item.votes.answer()
         empty = (o for o in self.items if o.phase is Phase.GONE and o.part == item.part)
-        before = next((o for o in empty if _overlap(o.home, item.home) >= _PLACE), None)
+        before = next((o for o in empty if overlap(o.home, item.home) >= PLACE), None)
         if before is None:
-            self._news.append(News(EventKind.APPEARED, item, item.first, item.anchor))
+            self._news.append(News(EventKind.APPEARED, item, began, item.anchor))
             return
         self.items.remove(before)
+        began = max(began, before.last)
         same = before.votes.answer().sku == answer.sku
         if answer.sku == NO_SKU:
             same = same and item.look.same_place(before.look)
         if not same:
-            self._news.append(News(EventKind.APPEARED, item, item.first, item.anchor))
+            self._news.append(News(EventKind.APPEARED, item, began, item.anchor))
             return
         item.number, item.told = before.number, answer
-        self._news.append(News(EventKind.RESTOCKED, item, item.first, item.anchor))
+        self._news.append(News(EventKind.RESTOCKED, item, began, item.anchor))
 
     def _tell(self, item: Item) -> None:
         """Tells what is new about a product on the shelf."""
         answer = item.votes.answer()
-        if _far(item.home, item.anchor) and item.away_since is None and not item.cut:
+        if far(item.home, item.anchor) and item.away_since is None and not item.cut:
             was, item.anchor = item.anchor, item.home.copy()
             self._news.append(News(EventKind.MOVED, item, self._now, item.anchor, was))
         before = NO_SKU if item.told is None else item.told.sku
         if answer.sku != before:
-            kind = EventKind.RECOGNIZED if before == NO_SKU else EventKind.CHANGED
+            other = EventKind.APPEARED if before == NO_SKU else EventKind.CHANGED
+            kind = EventKind.RECOGNIZED if item.renewed is None else other
+            seconds = self._now if item.renewed is None else item.renewed
             was_sku = None if before == NO_SKU else before
-            self._news.append(News(kind, item, self._now, item.anchor, was_sku))
+            self._news.append(News(kind, item, seconds, item.anchor, was_sku))
+            item.renewed = None
         item.told = answer
 
     def _bound(self) -> None:
@@ -327,48 +378,3 @@ class Shelf:
         drop |= set(map(id, live[: max(0, len(live) - _MOST_ITEMS)]))
         if drop:
             self.items = [item for item in self.items if id(item) not in drop]
-
-
-def _by_place(items: list[Item], rows: list[int], seen: Sighting) -> list[tuple[Item, int]]:
-    """Pairs of items and rows that stand in the same place, best overlap first."""
-    if not items or not rows:
-        return []
-    homes, boxes = np.stack([item.home for item in items]), seen.boxes[rows]
-    overlap = iou_matrix(homes, boxes)
-    either = np.array([item.cut for item in items])[:, None] | seen.cut[rows][None, :]
-    part = _share(homes, boxes)
-    fits = (overlap >= _PLACE) | (either & (part >= _INSIDE))
-    pairs, used_items, used_rows = [], set(), set()
-    for flat in np.argsort(-np.where(fits, overlap + 1, 0), axis=None, kind="stable"):
-        i, j = divmod(int(flat), len(rows))
-        if not fits[i, j]:
-            break
-        if i not in used_items and j not in used_rows:
-            pairs.append((items[i], rows[j]))
-            used_items.add(i)
-            used_rows.add(j)
-    return pairs
-
-
-def _overlap(one: Box, other: Box) -> float:
-    return float(iou_matrix(one[None], other[None])[0, 0])
-
-
-def _shared(one: Box, other: Box) -> float:
-    """What two boxes share, of the smaller one."""
-    return float(_share(one[None], other[None])[0, 0])
-
-
-def _boxes(boxes: list[Box]) -> NDArray[np.float32]:
-    return np.array(boxes, np.float32).reshape(-1, 4)
-
-
-def _share(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The same for each pair, (len(one), len(other))."""
-    return np.asarray(np.maximum(inside_matrix(one, other), inside_matrix(other, one).T))
-
-
-def _far(one: Box, other: Box) -> bool:
-    """Whether the middles lie apart by more than a share of the size."""
-    apart = np.abs((one[:2] + one[2:]) - (other[:2] + other[2:])) / 2
-    return bool((apart > _MOVED * (other[2:] - other[:2])).any())

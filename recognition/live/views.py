@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -22,6 +23,9 @@ _TONE = 25.0  # grey levels between two flat fields that are not the same
 _SAME = 0.6  # least correlation of two looks at the same thing
 _STEADY = 0.8  # the same, of consecutive frames
 _SHADED = 0.5  # the same, of surroundings that may have lost a shadow
+_ROUGHLY = 0.85  # least correlation of two blurred looks at the same thing
+_JUMP = 0.65  # the same of consecutive frames, below which something came or went
+_SMOOTH = 1.0  # blur that makes a sharp look and a smeared one alike, pixels of a look
 _INNER = slice(_SIDE // 4, 3 * _SIDE // 4)
 _AROUND = (slice(0, _SIDE // 4 - 2), slice(3 * _SIDE // 4 + 2, _SIDE))  # above and below the place
 
@@ -83,6 +87,14 @@ class Look:
         """Whether the place itself looks the same."""
         return _alike(self._inner, other._inner) >= _SAME
 
+    def roughly(self, other: Look) -> bool:
+        """Whether the place itself looks the same but for blur."""
+        return _alike(self._smooth, other._smooth) >= _ROUGHLY
+
+    def jumped(self, other: Look) -> bool:
+        """Whether the place itself looks quite otherwise from one frame to the next: blur and a slow turn do not."""
+        return _alike(self._smooth, other._smooth) < _JUMP
+
     def same_around(self, other: Look) -> bool:
         """Whether what is above and below the place looks the same: neighbours may go, an arm comes from outside.
 
@@ -95,6 +107,10 @@ class Look:
     def steady(self, other: Look) -> bool:
         """Whether nothing moved between two looks, neither in the place nor around it."""
         return min(_alike(self.picture, other.picture), _alike(self._inner, other._inner)) >= _STEADY
+
+    @cached_property
+    def _smooth(self) -> NDArray[np.float32]:
+        return np.asarray(cv2.GaussianBlur(self.picture, (0, 0), _SMOOTH), np.float32)[_INNER, _INNER]
 
     @property
     def _inner(self) -> NDArray[np.float32]:

@@ -1,9 +1,10 @@
 """Many views, one answer: the evidence of each view is added up, and a changed answer needs more than the old one has.
 
-A view speaks for one candidate (or for "no SKU of the catalogue") with the log-odds of its calibrated confidence.
-Views of one product are alike, so older evidence fades with each new view: it keeps `_FADES` of its weight. The sum of
-a candidate is thereby bounded, and after enough views another product wins. An answer stays until another one leads
-it by `_LEAD`; a SKU that was named gives way only to what two views have said, and to "none" only after three.
+A view speaks for its first candidate with the log-odds of its calibrated confidence, an undecided one for its first
+two. That a view names nothing says little, and many such views hardly more: they are alike, and a small or blurred
+pack is often not found in the catalogue. A sum fades a little with each view and is bounded, so another product wins
+in the end; much faster once the place is known to look otherwise (`reconsider`). An answer stays until another one
+leads it by `_LEAD`; a SKU that was named gives way only to what two views have said, and to "none" only after three.
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ import numpy as np
 
 from recognition.types import NO_SKU, Matches, Status
 
-_FADES = 0.7
-_LEAD = 1.0
+_FADES = 0.9
+_RECONSIDERED = 0.2  # of the evidence that is left when the place looks otherwise
+_LEAD = 0.7
+_APART = 0.3  # by which the first candidate must lead to be named at first
 _VIEWS, _VIEWS_UNKNOWN = 2, 3
-_LEAST, _MOST = 0.3, 4.0  # log-odds of one view
-_MOST_UNKNOWN = 1.5  # the same for "no SKU of the catalogue": a blurred view of any product says so
-_SURE = 0.6  # confidence from which on no further view is asked for
-_UNDECIDED = 0.25  # what an ambiguous view says for each of its first two candidates
+_LEAST, _MOST = 0.4, 4.0  # log-odds of one view
+_MOST_TOGETHER = 6.0  # the same of all views
+_UNKNOWN = 0.3  # what a view says for "no SKU of the catalogue"
+_FIRST, _SECOND = 0.5, 0.35  # what an ambiguous view says for its candidates
+_SURE = 0.75  # confidence from which on no further view is asked for
 _FORGOTTEN = 0.05  # sums below are dropped
 
 
@@ -71,10 +75,10 @@ class Votes:
         if status is Status.RECOGNIZED:
             self._give(first, _evidence(sure, weight))
         elif status is Status.UNKNOWN:
-            self._give(NO_SKU, min(_evidence(1 - sure, weight), _MOST_UNKNOWN))
+            self._give(NO_SKU, weight * _UNKNOWN)
         else:
-            self._give(first, _UNDECIDED * 1.01)  # first among equals
-            self._give(_candidate(matches, row, 1), _UNDECIDED)
+            self._give(first, weight * _FIRST)
+            self._give(_candidate(matches, row, 1), weight * _SECOND)
         self._last_candidate = None if status is Status.AMBIGUOUS else first if status is Status.RECOGNIZED else NO_SKU
         self._decide()
         self._scores = {sku: score for sku, score in self._scores.items() if sku in self._sums or sku == self._held}
@@ -95,8 +99,12 @@ class Votes:
             self._share(first) if named else 0.0,
         )
 
+    def reconsider(self) -> None:
+        """The place looks otherwise: what was seen before may have been another product."""
+        self._sums = {sku: value * _RECONSIDERED for sku, value in self._sums.items()}
+
     def _give(self, sku: int, evidence: float) -> None:
-        self._sums[sku] = self._sums.get(sku, 0.0) + evidence
+        self._sums[sku] = min(self._sums.get(sku, 0.0) + evidence, _MOST_TOGETHER)
         self._spoken[sku] = self._spoken.get(sku, 0) + 1
 
     def _decide(self) -> None:
@@ -104,11 +112,12 @@ class Votes:
         leader = ranked[0]
         second = self._sums[ranked[1]] if len(ranked) > 1 else 0.0
         if self._held is not None and leader != self._held:
-            if self._sums[leader] < self._sums.get(self._held, 0.0) + _LEAD:
+            lead = _APART if self._held == NO_SKU else _LEAD
+            if self._sums[leader] < self._sums.get(self._held, 0.0) + lead:
                 return
             if self._held != NO_SKU and self._spoken[leader] < (_VIEWS_UNKNOWN if leader == NO_SKU else _VIEWS):
                 return
-        elif self._held is None and leader != NO_SKU and self._sums[leader] - second < _LEAST:
+        elif self._held is None and leader != NO_SKU and self._sums[leader] - second < _APART:
             self._status = Status.AMBIGUOUS
             return
         self._held = leader

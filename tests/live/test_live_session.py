@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from live.live_scene import PLACES, Film, Scene, kinds
@@ -193,6 +195,44 @@ def test_a_box_around_a_piece_of_a_product_is_no_product(film: Film) -> None:
     film.scene.detect, film.scene.noise = halves, 12
     assert film.play(4) == []
     assert len(film.session.planogram().detections) == 6
+
+
+def test_a_better_view_corrects_an_answer_and_only_another_look_is_a_change(film: Film) -> None:
+    for item in film.session.shelf.items:
+        item.votes._held, item.votes._sums, item.told = 9, {9: 0.4}, replace(item.told, sku=9)
+        item.retries, item.votes._last_candidate = 0, 1
+    film.scene.light = 0.9
+    assert kinds(film.play(4)) == [("recognized", f"S{n}") for n in range(1, 7)]
+
+
+def test_a_product_that_is_found_late_appeared_when_its_place_was_first_seen() -> None:
+    film = Film(shelf())
+    film.scene.missed = {PLACES[2]}
+    film.scene.noise = 12
+    assert ("appeared", "S3") not in kinds(film.play(4))
+    film.scene.missed = set()
+    (found,) = [event for event in film.play(14) if event.event.value == "appeared"]
+    assert found.sku == "S3" and found.seconds < 0.5
+
+
+def test_of_two_boxes_in_one_place_the_one_that_is_found_more_often_is_the_product() -> None:
+    """A pack is found in halves at first, then whole."""
+    film = Film(shelf())
+    x0, y0, x1, y1 = PLACES[1]
+    whole = film.scene.detect
+
+    def halves(images):
+        (found,) = whole(images)
+        boxes = [b for b in found.xyxy.tolist() if b[0] != x0] + [[x0, y0, x1, y0 + 50], [x0, y0 + 50, x1, y1]]
+        return [Detections(np.array(boxes, np.float32), np.full(len(boxes), 0.9, np.float32))]
+
+    film.scene.noise, film.scene.detect = 12, halves
+    film.play(3)
+    assert len(film.session.shelf.present) == 7
+    film.scene.detect = whole
+    news = film.play(30)
+    assert len(film.session.shelf.present) == 6
+    assert {event.event.value for event in news} <= {"recognized"}
 
 
 def test_a_candidate_that_comes_and_goes_is_not_believed(film: Film) -> None:

@@ -32,7 +32,9 @@ NOTHING = view(Status.UNKNOWN, 0.05)
         ([seen(A, 0.3)], Status.RECOGNIZED, A),
         ([NOTHING], Status.UNKNOWN, -1),
         ([view(Status.AMBIGUOUS, 0.5, A, B)], Status.AMBIGUOUS, -1),
-        ([view(Status.AMBIGUOUS, 0.5, A, B)] * 5, Status.AMBIGUOUS, -1),
+        ([view(Status.AMBIGUOUS, 0.5, A, B), view(Status.AMBIGUOUS, 0.5, B, A)] * 2, Status.AMBIGUOUS, -1),
+        ([view(Status.AMBIGUOUS, 0.5, A, B)] * 5, Status.RECOGNIZED, A),  # the same first each time
+        ([NOTHING] * 3 + [seen(A)], Status.RECOGNIZED, A),  # small packs are named in few views
         ([view(Status.AMBIGUOUS, 0.5, A, B), seen(B)], Status.RECOGNIZED, B),
         ([NOTHING, seen(A, 0.99)], Status.RECOGNIZED, A),
         ([seen(A), seen(B)], Status.RECOGNIZED, A),  # as sure as the other: stays
@@ -40,7 +42,7 @@ NOTHING = view(Status.UNKNOWN, 0.05)
         ([seen(A, 0.99)] * 10 + [seen(B, 0.6)] * 3, Status.RECOGNIZED, A),
         ([seen(A, 0.99)] * 10 + [seen(B, 0.99)] * 4, Status.RECOGNIZED, B),  # old evidence fades
         ([seen(A)] * 3 + [NOTHING], Status.RECOGNIZED, A),
-        ([seen(A)] * 3 + [NOTHING] * 4, Status.UNKNOWN, -1),
+        ([seen(A)] * 3 + [NOTHING] * 4, Status.RECOGNIZED, A),  # nothing looked otherwise: poor views
         ([seen(A), seen(B), seen(C)], Status.RECOGNIZED, A),
     ],
 )
@@ -51,6 +53,16 @@ def test_views_add_up(views: list[Matches], status: Status, sku: int) -> None:
     answer = votes.answer()
     assert (answer.status, answer.sku) == (status, sku)
     assert votes.views == len(views)
+
+
+def test_a_place_that_looks_otherwise_is_named_anew() -> None:
+    votes = Votes()
+    for one in [seen(A, 0.99)] * 5:
+        votes.add(one, 0)
+    votes.reconsider()
+    for one in [NOTHING] * 8:
+        votes.add(one, 0)
+    assert votes.answer().sku == -1
 
 
 def test_more_views_make_surer_and_a_single_one_keeps_its_confidence() -> None:
@@ -74,4 +86,4 @@ def test_what_is_remembered_is_bounded() -> None:
     votes = Votes()
     for sku in range(1000):
         votes.add(seen(sku), 0)
-    assert len(votes._sums) < 20 and len(votes._scores) < 20
+    assert len(votes._sums) < 40 and len(votes._scores) < 40
