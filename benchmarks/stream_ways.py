@@ -98,7 +98,8 @@ def _check(folder: Path, played: Played, index: int, boxes: np.ndarray, matches:
     played.given += sum(map(bool, named))
     for row, product in enumerate(known):
         best = int(overlap[row].argmax()) if len(boxes) else -1
-        played.right += best >= 0 and overlap[row, best] >= _SAME_PRODUCT and named[best] == product[4]
+        found = best >= 0 and overlap[row, best] >= _SAME_PRODUCT
+        played.right += bool(found and named[best] == product[4])
 
 
 def make(folder: Path, shapes: Sequence[str], choice: FilmChoice) -> dict[str, int]:

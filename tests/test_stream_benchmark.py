@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 from benchmarks import stream as benchmark
-from benchmarks import stream_accuracy, stream_lag
+from benchmarks import stream_accuracy, stream_lag, stream_ways
 from benchmarks.stream_inputs import FilmChoice, make_film
 from benchmarks.stream_score import FilmTruth, Watch
 from recognition.live.session import Session
 from recognition.outputs.live_events import Event, EventKind
 from recognition.settings import StreamSettings
 from recognition.training.render.walk_view import VisibleProduct, WalkEvent
-from recognition.types import Frame
+from recognition.types import Frame, Matches, Sku, Status
 
 SMALL = FilmChoice("still", 41, 1.6, 640, 5.0, events=0, people=0)
 
@@ -117,3 +117,17 @@ def test_ways_take_turns_and_what_is_measured_is_kept(tmp_path: Path, monkeypatc
     assert "ours to naive: 10.000" in benchmark.as_table(json.loads((tmp_path / "out.json").read_text()))
     benchmark.main([*given, "--checked", "3"])
     assert len(parts) == 12
+
+
+def test_what_a_frame_shows_is_counted_and_can_be_written(tmp_path: Path) -> None:
+    products = [[0, 0, 9, 9, "S1", 1, 1.0], [20, 0, 29, 9, "S2", 2, 1.0], [40, 0, 49, 9, "", 3, 1.0]]
+    (tmp_path / stream_ways.TRUTH).write_text(json.dumps({"frames": [{"products": products}]}), encoding="utf-8")
+    boxes = np.array([[0, 0, 9, 9], [20, 0, 29, 9], [40, 0, 49, 9]], np.float32)
+    played = stream_ways.Played()
+    for skus in ([1, 1, 2], []):
+        status = np.full(len(skus), Status.RECOGNIZED, np.int8)
+        column, ones = np.array(skus, np.int64).reshape(-1, 1), np.ones(len(skus), np.float32)
+        matches = Matches(status, np.hstack([column, column]), np.stack([ones, ones], axis=1), ones)
+        stream_ways._check(tmp_path, played, 0, boxes[: len(skus)], matches, {1: Sku(1, "S1"), 2: Sku(2, "S2")})
+    assert (played.wanted, played.right, played.given) == (4, 1, 3)
+    assert json.loads(json.dumps(asdict(played)))["right"] == 1
