@@ -90,7 +90,7 @@ class Ranks:
 class Asked:
     """All that was asked. whole: answers of the catalogue. draws: of each catalogue with `out` (draws, skus) left out.
 
-    nearest: ten SKUs of the whole catalogue; evidence: of these, None without verification. ms, verify_ms:
+    nearest: ten SKUs of the whole catalogue; evidence: of the first five, None without verification. ms, verify_ms:
     milliseconds per query.
     """
 

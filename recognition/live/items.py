@@ -43,7 +43,8 @@ class Item:
     last: seconds of its first and latest sighting, or of when its place still looked the same; sighted: of the latest
     box. look: the place when the product was known to stand there; glance: the place in the latest frame; steady_since:
     since when glances agree. empty_since, odd_since: since when the place looks as if the product were gone, or were
-    another one, and nothing moves there. vanished: when it first looked so, somebody in front or not. row: of the current frame.
+    another one, and nothing moves there. vanished: when it first looked so, somebody in front or not.
+    row: of the current frame.
     seen: frames in which it was found. score: of the detector, mean over these. evidence: log-odds that there is a
     product; each box speaks for it, each frame that should have one and has none against it. sure: whether events are
     told of it. renewed: since when the place looks otherwise than when the answer was told. jumped: when its look

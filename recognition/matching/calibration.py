@@ -8,8 +8,7 @@ of its lead. Each is asked with the search alone (`plain`) or with verification 
 from __future__ import annotations
 
 import json
-import logging
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -20,34 +19,24 @@ from recognition.matching.evidence import Evidence
 from recognition.types import Neighbors
 
 Values = NDArray[np.float64]
-_log = logging.getLogger(__name__)
 
 TELL_APART = 0.55
 """Least probability of the best candidate, among the candidates, for it to be named alone."""
-LEAST_LIKENESS, FEW_INLIERS, DOUBT = 0.15, 8, 1.0
-"""Log-odds that a product loses when the picture of its best candidate is less like the crop and fewer keypoints agree
-than this: the encoder may take two makers' jars for each other, and a handful of keypoints agree by chance. No more
-than that, since of a pack seen from another side nothing is found either."""
+LEAST_LIKENESS, FEW_INLIERS = 0.15, 8
+"""A product is unknown, whatever its score, when the picture of its best candidate is less like the crop and fewer
+keypoints agree than this: the encoder may take two makers' jars for each other, and a handful of keypoints agree by
+chance."""
 LARGEST_LEAD = 6.0
 """Log-odds; a lead above this says no more, and views of references lead by more than photos do."""
-EVEN_INLIERS = 12.0
-"""Keypoints that agree count by their logarithm, since the first few decide whether there is any agreement, and evenly,
-one in so many, since of two flavours with one layout the right one has more of them."""
-COHORT = 9
-"""Other candidates that the best one's score is held against (as cohorts do in speaker verification, Auckenthaler,
-Carey and Lloyd-Thomas 2000): on some crops every score is high."""
-EVIDENCE = 2
-"""Number of the way in which evidence is weighed; thresholds that were set for another one mean nothing to it."""
 
 
 @dataclass(frozen=True)
 class Model:
     """How one kind of evidence is weighed.
 
-    choice: weights of a candidate's features (score alone; or score, print, likeness) in its log-odds against the
-    others. known: weights of the best candidate's features, of its lead and of how far its score stands out, with
-    `bias`, in the log-odds that the product is in the catalogue. accept: least such log-odds for a product to be given
-    a SKU.
+    choice: weights of a candidate's features (score alone; or score, log(1 + inliers), likeness) in its
+    log-odds against the others. known: weights of the best candidate's features and of its lead, with `bias`, in the
+    log-odds that the product is in the catalogue. accept: least such log-odds for a product to be given a SKU.
     """
 
     choice: tuple[float, ...]
@@ -61,7 +50,7 @@ class Calibration:
     """Thresholds of one database, kept in it as JSON text.
 
     references: how many the database held. views: how many left-out views stand behind the thresholds, 0 for the
-    defaults. false_known: share of products in no catalogue that may be given a SKU. evidence: see `EVIDENCE`.
+    defaults. false_known: share of products in no catalogue that may be given a SKU.
     """
 
     plain: Model
@@ -69,7 +58,6 @@ class Calibration:
     references: int
     views: int
     false_known: float
-    evidence: int = EVIDENCE
 
     def to_json(self) -> str:
         """Text that `from_json` reads."""
@@ -77,7 +65,7 @@ class Calibration:
 
     @classmethod
     def from_json(cls, text: str) -> Calibration:
-        """Reads what `to_json` wrote; the defaults, with a warning, when that was set for other evidence.
+        """Reads what `to_json` wrote.
 
         Raises:
             DatabaseDamagedError: the text is not a calibration; the hint says how to make a new one.
@@ -85,16 +73,11 @@ class Calibration:
         try:
             values = json.loads(text)
             plain, verified = (_model(values.pop(name)) for name in ("plain", "verified"))
-            evidence = values.pop("evidence", 1)
-            found = cls(plain, verified, **values, evidence=evidence)
+            return cls(plain, verified, **values)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise DatabaseDamagedError(
                 f"the thresholds of the SKU database cannot be read: {error}", "build the database again"
             ) from error
-        if evidence == EVIDENCE:
-            return found
-        _log.warning("thresholds were set by another version: cautious ones hold until the next skus build")
-        return replace(default_calibration(found.references, found.false_known), evidence=evidence)
 
 
 def _model(values: dict[str, Any]) -> Model:
@@ -109,8 +92,8 @@ def default_calibration(references: int, false_known: float = 0.02) -> Calibrati
     where the pictures are fairly alike (likeness 0.5), fewer where more, whatever the cosine: its level depends on the
     encoder.
     """
-    plain = Model((20.0,), (40.0, 0.3, 0.0), -34.8, 3.0)
-    verified = Model((8.0, 1.0, 4.0), (0.0, 2.0, 9.0, 0.2, 0.0), -11.5, 3.0)
+    plain = Model((20.0,), (40.0, 0.3), -34.8, 3.0)
+    verified = Model((8.0, 1.0, 4.0), (0.0, 3.0, 8.0, 0.2), -11.0, 3.0)
     return Calibration(plain, verified, references, 0, false_known)
 
 
@@ -132,13 +115,7 @@ def plain_features(neighbors: Neighbors) -> Values:
 def verified_features(neighbors: Neighbors, evidence: Evidence) -> Values:
     """The features of verified candidates, float64 (n, v, 3)."""
     scores = plain_features(neighbors)[:, : evidence.inliers.shape[1], 0]
-    return np.stack([scores, printed(evidence.inliers), evidence.likeness], axis=-1)
-
-
-def printed(inliers: NDArray[np.float32] | float) -> Values:
-    """What so many keypoints that agree are worth: see `EVEN_INLIERS`."""
-    count = np.asarray(inliers, np.float64)
-    return np.asarray(np.log1p(count) + count / EVEN_INLIERS)
+    return np.stack([scores, np.log1p(evidence.inliers), evidence.likeness], axis=-1)
 
 
 def rank(model: Model, features: Values, present: NDArray[np.bool_]) -> Ranking:
@@ -153,8 +130,7 @@ def rank(model: Model, features: Values, present: NDArray[np.bool_]) -> Ranking:
     behind = np.where(found[:, None], behind - np.where(found, behind[:, 0], 0)[:, None], -np.inf)
     choice = np.where(found, 1 / np.maximum(np.exp(behind).sum(axis=1), 1), 0)
     known = known_features(features, order, behind) @ np.array(model.known) + model.bias
-    known = known - np.where(_seen(features, order), 0, DOUBT)
-    return Ranking(order, choice, np.where(found, known, -np.inf))
+    return Ranking(order, choice, np.where(found & _seen(features, order), known, -np.inf))
 
 
 def _seen(features: Values, order: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -162,18 +138,14 @@ def _seen(features: Values, order: NDArray[np.int64]) -> NDArray[np.bool_]:
     if features.shape[2] < 3:
         return np.ones(len(features), np.bool_)
     best = np.take_along_axis(features, order[:, :1, None], axis=1)[:, 0]
-    return np.asarray((best[:, 1] >= printed(FEW_INLIERS)) | (best[:, 2] >= LEAST_LIKENESS))
+    return np.asarray((best[:, 1] >= np.log1p(FEW_INLIERS)) | (best[:, 2] >= LEAST_LIKENESS))
 
 
 def known_features(features: Values, order: NDArray[np.int64], behind: Values) -> Values:
-    """What the second question is asked of, float64 (n, f + 2): the best candidate's features, its lead, and how far
-    its score stands out from the mean of the others'.
+    """What the second question is asked of, float64 (n, f + 1): the best candidate's features and its lead.
 
-    behind: float64 (n, v), log-odds of the ordered candidates against the best, -inf where there is none.
+    behind: float64 (n, v), log-odds of the ordered candidates against the best.
     """
     best = np.take_along_axis(features, order[:, :1, None], axis=1)[:, 0]
     lead = np.minimum(-behind[:, 1], LARGEST_LEAD) if behind.shape[1] > 1 else np.full(len(behind), LARGEST_LEAD)
-    scores = np.take_along_axis(features[..., 0], order, axis=1)
-    others = np.isfinite(behind[:, 1 : 1 + COHORT])
-    level = np.where(others, scores[:, 1 : 1 + COHORT], 0).sum(axis=1) / np.maximum(others.sum(axis=1), 1)
-    return np.column_stack([best, lead, best[:, 0] - level])
+    return np.column_stack([best, lead])

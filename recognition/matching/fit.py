@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
@@ -12,15 +10,10 @@ from recognition.matching.calibration import TELL_APART, Model, Ranking, Values,
 
 RIDGE = 0.01
 """Pull of every standardised weight to 0: finite weights where views are told apart without fault."""
-CHOICE_PRINT, KNOWN_PRINT = 0.6, 0.15
-"""Least weights of print. Views are made of the references' own pixels: laid over each other they are all but equal,
-which no photo is, so that they teach likeness and no print. Chosen on rendered shelves."""
 
 
-def fit_choice(
-    features: Values, present: NDArray[np.bool_], own: NDArray[np.int64], least: Sequence[float]
-) -> tuple[float, ...]:
-    """Weights under which the right candidate is likeliest, none below its `least`.
+def fit_choice(features: Values, present: NDArray[np.bool_], own: NDArray[np.int64]) -> tuple[float, ...]:
+    """Weights under which the right candidate is likeliest, none below 0.
 
     features: (n, v, f). present: bool (n, v). own: column of the right candidate, int64 (n,), -1 = not among them;
     such rows are left out.
@@ -41,12 +34,11 @@ def fit_choice(
         gradient = ((shares / total)[..., None] * apart).sum(axis=1).mean(axis=0)
         return float((top + np.log(total)).mean() + RIDGE * weights @ weights), gradient + 2 * RIDGE * weights
 
-    return _solve(loss, scale, least)
+    return _solve(loss, features.shape[2], features.shape[2], scale)
 
 
-def fit_known(known: Values, strangers: Values, least: Sequence[float]) -> tuple[tuple[float, ...], float]:
-    """Weights, none below its `least`, and bias of the log-odds that a product is in the catalogue; both kinds count
-    equally.
+def fit_known(known: Values, strangers: Values) -> tuple[tuple[float, ...], float]:
+    """Weights, none below 0, and bias of the log-odds that a product is in the catalogue; both kinds count equally.
 
     known, strangers: (n, f) and (m, f) features of the best candidates.
     """
@@ -62,7 +54,7 @@ def fit_known(known: Values, strangers: Values, least: Sequence[float]) -> tuple
         gradient = -(share * signs / (1 + np.exp(np.clip(odds, -50, 50)))) @ inputs
         return float(share @ np.logaddexp(0, -odds) + pull @ weights**2), gradient + 2 * pull * weights
 
-    solved = _solve(loss, np.append(scale, 1.0), [*least, -np.inf])
+    solved = _solve(loss, inputs.shape[1], points.shape[1], np.append(scale, 1.0))
     weights = np.array(solved[:-1])
     return solved[:-1], float(solved[-1] - weights @ middle)
 
@@ -75,12 +67,10 @@ def fit_model(
     known, present, own: features (n, v, f), candidates and right columns of views with their own SKU left in.
     strangers, others: features and candidates of the same views with it left out.
     """
-    features = known.shape[2]
-    choice = fit_choice(known, present, own, (0.0, CHOICE_PRINT, 0.0)[:features])
-    blank = Model(choice, (0.0,) * (features + 2), 0.0, -np.inf)
+    choice = fit_choice(known, present, own)
+    blank = Model(choice, (0.0,) * (known.shape[2] + 1), 0.0, -np.inf)
     there = own >= 0
-    asked = _questions(blank, known[there], present[there]), _questions(blank, strangers, others)
-    weights, bias = fit_known(*asked, (*(0.0, KNOWN_PRINT, 0.0)[:features], 0.0, 0.0))
+    weights, bias = fit_known(_questions(blank, known[there], present[there]), _questions(blank, strangers, others))
     model = Model(choice, weights, bias, -np.inf)
     return model, rank(model, strangers, others)
 
@@ -110,9 +100,8 @@ def named(ranking: Ranking) -> Values:
     return np.where(ranking.choice >= TELL_APART, ranking.known, -np.inf)
 
 
-def _solve(loss: object, scale: Values, least: Sequence[float]) -> tuple[float, ...]:
-    # More likeness never makes a match less likely: without bounds, few views could teach so.
-    lowest = np.array(least) * scale
-    bounds = [(low if np.isfinite(low) else None, None) for low in lowest.tolist()]
-    found = minimize(loss, np.where(np.isfinite(lowest), lowest, 0), jac=True, method="L-BFGS-B", bounds=bounds)
+def _solve(loss: object, size: int, positive: int, scale: Values) -> tuple[float, ...]:
+    # More likeness never makes a match less likely: without the bound, few views could teach so.
+    bounds = [(0.0, None)] * positive + [(None, None)] * (size - positive)
+    found = minimize(loss, np.zeros(size), jac=True, method="L-BFGS-B", bounds=bounds)
     return tuple(float(value) for value in found.x / scale)

@@ -1,17 +1,15 @@
-import json
-
 import numpy as np
 import pytest
 
 from recognition.errors import DatabaseDamagedError
 from recognition.matching.calibrate import Calibration, default_calibration, needs_recalibration
-from recognition.matching.calibration import Model, printed
+from recognition.matching.calibration import Model
 from recognition.matching.decide import decide
 from recognition.matching.evidence import Evidence
 from recognition.types import Neighbors, Status
 
-PLAIN = Model(choice=(30.0,), known=(20.0, 0.0, 0.0), bias=-12.0, accept=1.0)
-VERIFIED = Model(choice=(30.0, 1.0, 4.0), known=(5.0, 1.0, 4.0, 0.0, 0.0), bias=-6.0, accept=1.0)
+PLAIN = Model(choice=(30.0,), known=(20.0, 0.0), bias=-12.0, accept=1.0)
+VERIFIED = Model(choice=(30.0, 1.0, 4.0), known=(5.0, 1.0, 4.0, 0.0), bias=-6.0, accept=1.0)
 CALIBRATION = Calibration(PLAIN, VERIFIED, references=10, views=100, false_known=0.02)
 
 
@@ -107,20 +105,6 @@ def test_confidence_falls_with_the_score_and_with_a_second_that_comes_near():
 def test_calibration_survives_its_text():
     for calibration in (CALIBRATION, default_calibration(3)):
         assert Calibration.from_json(calibration.to_json()) == calibration
-
-
-def test_thresholds_of_former_evidence_give_way_to_cautious_ones_and_are_set_anew(caplog):
-    old = json.loads(CALIBRATION.to_json())
-    del old["evidence"]
-    found = Calibration.from_json(json.dumps(old))
-    assert "skus build" in caplog.text
-    assert (found.plain, found.verified) == (default_calibration(10).plain, default_calibration(10).verified)
-    assert needs_recalibration(found, 10) and not needs_recalibration(CALIBRATION, 10)
-
-
-@pytest.mark.parametrize(("inliers", "print_"), [(0, 0), (12, 1 + np.log(13)), (120, 10 + np.log(121))])
-def test_print_counts_the_first_keypoints_most_and_the_others_evenly(inliers, print_):
-    assert printed(np.float32(inliers)) == pytest.approx(print_)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}", '{"plain": 1, "verified": 2}'])
