@@ -90,7 +90,7 @@ def converted_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 
 @pytest.fixture(scope="session", autouse=True)
 def ctrl_c() -> None:
-    """Ctrl-C is heard: a shell that starts the tests in the background leaves it ignored, here and in their processes."""
+    """Ctrl-C is heard: a shell that starts tests in the background leaves it ignored, in their processes, too."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
