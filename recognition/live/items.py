@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from recognition.live.tracking import UNTRACKED
 from recognition.live.views import Look, better
-from recognition.live.votes import Answer, Votes
+from recognition.live.votes import Answer, Votes, log_odds
 from recognition.types import NO_SKU, Status
 
 Box = NDArray[np.float32]
@@ -108,7 +108,7 @@ class Item:
     def belief(self) -> float:
         """Log-odds that there is a product: what detector and matching say together."""
         answer = self.votes.answer()
-        named = _log_odds(answer.confidence) if answer.status is Status.RECOGNIZED else 0.0
+        named = log_odds(answer.confidence) if answer.status is Status.RECOGNIZED else 0.0
         return self.evidence + min(max(named, 0.0), _MOST_NAMED)
 
     def old_enough(self, now: float) -> bool:
@@ -160,8 +160,3 @@ class Item:
 def _speaks(score: float) -> float:
     """Log-odds that a box of this score adds: sure boxes come back in every frame, unsure ones in every other."""
     return float(np.clip(4 * (score - _LEAST_SCORE) + 0.4, 0.4, 2.0))
-
-
-def _log_odds(probability: float) -> float:
-    sure = min(max(probability, 1e-6), 1 - 1e-6)
-    return float(np.log(sure / (1 - sure)))

@@ -306,8 +306,8 @@ class Shelf:
         """A take is a jump; what fades out under a moving camera is a pack behind others, and no event."""
         began = next((t for t in (item.vanished, item.empty_since) if t is not None), self._now)
         abrupt = item.jumped > item.alike
-        item.phase, item.track, item.away_since, item.empty_since = Phase.GONE, UNTRACKED, None, None
-        item.last = began
+        item.phase, item.track, item.last = Phase.GONE, UNTRACKED, began
+        item.away_since = item.empty_since = item.vanished = None
         if item.sure and abrupt:
             self._news.append(News(EventKind.DISAPPEARED, item, began, item.anchor))
         else:

@@ -134,6 +134,11 @@ def _candidate(matches: Matches, row: int, column: int) -> int:
     return int(matches.skus[row, column]) if matches.skus.shape[1] > column else NO_SKU
 
 
-def _evidence(probability: float, weight: float) -> float:
+def log_odds(probability: float) -> float:
+    """Of a probability, finite for 0 and 1 too."""
     sure = min(max(probability, 1e-6), 1 - 1e-6)
-    return float(np.clip(weight * np.log(sure / (1 - sure)), _LEAST, _MOST))
+    return float(np.log(sure / (1 - sure)))
+
+
+def _evidence(probability: float, weight: float) -> float:
+    return float(np.clip(weight * log_odds(probability), _LEAST, _MOST))
