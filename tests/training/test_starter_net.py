@@ -3,9 +3,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from recognition.embedding.loading import load_encoder
+from recognition.embedding.openvino_convert import noise_pictures
+from recognition.settings import EmbedSettings
 from recognition.training.encoder_net import EncoderNet
 from recognition.training.starter_net import build_tower, main, write_start
 
@@ -37,6 +41,12 @@ def test_a_random_start_is_trained_whole_but_for_its_gates(tmp_path: Path) -> No
     assert frozen and all("squeeze_excite" in name for name in frozen)
     assert (net.recipe.name, net.spec.size, net.training_spec.size) == ("starter", (64, 64), (64, 64))
     assert net.features == 1280 and net.fresh_norms
+
+
+def test_a_random_start_tells_pictures_apart(tmp_path: Path) -> None:
+    write_start(tmp_path, None, size=64)
+    vectors = load_encoder(EmbedSettings(str(tmp_path), device="cpu")).encode(list(noise_pictures((64, 64))))
+    assert (vectors @ vectors.T - np.eye(len(vectors))).max() < 0.999
 
 
 def test_of_published_weights_the_first_five_blocks_stay(tmp_path: Path) -> None:
