@@ -24,7 +24,7 @@ from recognition.types import NO_SKU, Frame
 WITHIN_S = 1.0
 """How far an event may be from the truth, and how late a product may appear that is shown for the first time."""
 _SAME_PLACE, _SAME_PRODUCT = 0.4, 0.5
-_WHOLE = 0.9
+_WHOLE, _SHOWN = 0.9, 0.5
 _ANSWERS = {"taken": {EventKind.DISAPPEARED}, "restocked": {EventKind.APPEARED, EventKind.RESTOCKED}}
 
 Boxes = NDArray[np.float32]
@@ -34,8 +34,8 @@ Key = TypeVar("Key", bound=Hashable)
 @dataclass(frozen=True, eq=False)
 class FilmTruth:
     """products: what each frame shows. homographies: pixels of the panorama to those of each frame. seconds: of each
-    frame. size: width, height of a frame. places: box of each instance, pixels of the panorama. facings: of the
-    whole shelf at the end, by shelf and SKU. standing: products then, those of no catalogue too."""
+    frame. size: width, height of a frame. places: box of each instance, pixels of the panorama. facings: at the end, by
+    shelf and SKU, of products of which a frame has shown half. standing: these, those of no catalogue too."""
 
     products: Sequence[Sequence[VisibleProduct]]
     homographies: Sequence[NDArray[np.float64]]
@@ -50,13 +50,15 @@ class FilmTruth:
     def of(cls, film: Film, path: Path) -> FilmTruth:
         """Of a film that `write_film` wrote to `path`."""
         frames = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["frames"]
-        shelf = film.planogram()
+        products = [[VisibleProduct(tuple(p[:4]), p[4], p[5], p[6]) for p in frame["products"]] for frame in frames]
+        shown = {p.instance for frame in products for p in frame if p.visible >= _SHOWN} - film.absent(float("inf"))
+        shelf = film.panorama.truth(frozenset(i.number for i in film.panorama.instances) - shown)
         facings: Counter[tuple[int, str]] = Counter()
         for place in shelf.places:
             if place.sku:
                 facings[place.shelf, place.sku] += place.facings_wide * place.facings_high
         return cls(
-            [[VisibleProduct(tuple(p[:4]), p[4], p[5], p[6]) for p in frame["products"]] for frame in frames],
+            products,
             [np.array(frame["homography"], np.float64) for frame in frames],
             [frame["seconds"] for frame in frames],
             (film.style.width, film.style.height),

@@ -19,7 +19,6 @@ from recognition.evaluation.labelled import LabelledCrop
 from recognition.evaluation.ranking import BySku, SkuNumbers, average_precision, by_sku
 from recognition.matching.calibration import Calibration, rank, verified_features
 from recognition.matching.evidence import Evidence
-from recognition.matching.fit import named
 from recognition.matching.match import CANDIDATES
 from recognition.matching.verify import ReferenceImage, verify
 from recognition.sources.decode import read_image
@@ -90,7 +89,7 @@ class Ranks:
 class Asked:
     """All that was asked. whole: answers of the catalogue. draws: of each catalogue with `out` (draws, skus) left out.
 
-    nearest: ten SKUs of the whole catalogue; evidence: of the first five, None without verification. ms, verify_ms:
+    nearest: ten SKUs of the whole catalogue; evidence: of these, None without verification. ms, verify_ms:
     milliseconds per query.
     """
 
@@ -199,7 +198,7 @@ def _look(
     def of(rows: NDArray[np.int64]) -> Evidence:
         place = (rows[:, :, None] == columns[:, None, :]).argmax(axis=2)
         agreed, alike = (np.take_along_axis(values, place, axis=1) for values in (inliers, likeness))
-        return Evidence(agreed, alike, seen.verified.copy())
+        return Evidence(agreed, alike, seen.verified.copy(), seen.small.copy())
 
     return [of(catalogue.rows) for catalogue in catalogues], took
 
@@ -210,7 +209,7 @@ def _answer(candidates: Neighbors, evidence: Evidence | None, judge: Judge | Non
         return Answers(first, score, first, score, score)
     ranking = rank(judge.calibration.verified, verified_features(candidates, evidence), candidates.skus >= 0)
     best = np.take_along_axis(candidates.skus, ranking.order[:, :1], axis=1)[:, 0]
-    return Answers(first, score, best, ranking.known, named(ranking))
+    return Answers(first, score, best, ranking.known, ranking.named(evidence.small))
 
 
 def _joined(parts: Sequence[_Rows]) -> _Rows:

@@ -41,14 +41,15 @@ class Item:
     number: from 1 in its source. part: the stretch of shelf whose coordinates its boxes have. home: where it stands;
     box: where it was seen last; rest: where it came to rest outside its place; anchor: the place last told. first,
     last: seconds of its first and latest sighting, or of when its place still looked the same; sighted: of the latest
-    box. look: the place when the product was known to stand there; glance: the place in the latest frame; steady_since:
-    since when glances agree. empty_since, odd_since: since when the place looks as if the product were gone, or were
-    another one, and nothing moves there. vanished: when it first looked so, somebody in front or not.
+    box. look: the place when the product was known to stand there; glance, before: the place in the latest frame, and in
+    the one before; steady_since: since when glances agree. empty_since, odd_since: since when the place looks as if the
+    product were gone, or were another one, and nothing moves there. vanished: when it first looked so, somebody in
+    front or not.
     row: of the current frame.
     seen: frames in which it was found. score: of the detector, mean over these. evidence: log-odds that there is a
     product; each box speaks for it, each frame that should have one and has none against it. sure: whether events are
     told of it. renewed: since when the place looks otherwise than when the answer was told. jumped: when its look
-    changed from one frame to the next; alike: when it last looked as it should.
+    changed within two frames; alike: when it last looked as it should.
     best: quality of the best view that was embedded. told: the answer last told.
     """
 
@@ -84,7 +85,8 @@ class Item:
     def __post_init__(self) -> None:
         self.last = self.sighted = self.first
         self.box, self.anchor, self.rest = self.home.copy(), self.home.copy(), self.home.copy()
-        self.glance, self.steady_since = self.look, self.first
+        self.before = self.glance = self.look
+        self.steady_since = self.first
 
     @property
     def restless(self) -> bool:
@@ -126,11 +128,11 @@ class Item:
         """Notes how the place looks now; for how many seconds it has looked like that."""
         if not look.steady(self.glance):
             self.steady_since = now
-        if look.jumped(self.glance):
+        if look.jumped(self.glance) or look.jumped(self.before):  # a hand takes a frame or two
             self.jumped = now
         if look.same_place(self.look):
             self.alike = now
-        self.glance = look
+        self.before, self.glance = self.glance, look
         return now - self.steady_since
 
     def renew(self) -> None:

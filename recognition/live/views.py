@@ -25,6 +25,7 @@ _STEADY = 0.8  # the same, of consecutive frames
 _SHADED = 0.5  # the same, of surroundings that may have lost a shadow
 _ROUGHLY = 0.85  # least correlation of two blurred looks at the same thing
 _JUMP = 0.65  # the same of consecutive frames, below which something came or went
+_SHADE = 2.0  # times the contrast
 _SMOOTH = 1.0  # blur that makes a sharp look and a smeared one alike, pixels of a look
 _INNER = slice(_SIDE // 4, 3 * _SIDE // 4)
 _AROUND = (slice(0, _SIDE // 4 - 2), slice(3 * _SIDE // 4 + 2, _SIDE))  # above and below the place
@@ -92,8 +93,12 @@ class Look:
         return _alike(self._smooth, other._smooth) >= _ROUGHLY
 
     def jumped(self, other: Look) -> bool:
-        """Whether the place itself looks quite otherwise from one frame to the next: blur and a slow turn do not."""
-        return _alike(self._smooth, other._smooth) < _JUMP
+        """Whether the place itself looks quite otherwise from one frame to the next: blur and a slow turn do not.
+
+        The same pack stands behind many a gap: it looks alike, but lies in the shade.
+        """
+        less, more = sorted(max(float(smooth.std()), _FLAT) for smooth in (self._smooth, other._smooth))
+        return _alike(self._smooth, other._smooth) < _JUMP or more > _SHADE * less
 
     def same_around(self, other: Look) -> bool:
         """Whether what is above and below the place looks the same: neighbours may go, an arm comes from outside.

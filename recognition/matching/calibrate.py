@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 
 from recognition.embedding.encoder import Encoder
 from recognition.matching.calibration import (
+    EVIDENCE,
     Calibration,
     default_calibration,
     plain_features,
     verified_features,
 )
-from recognition.matching.fit import fit_model, named, threshold
+from recognition.matching.fit import fit_model, threshold
 from recognition.matching.match import CANDIDATES
 from recognition.matching.verify import ReferenceImage, verify
 from recognition.matching.views import shelf_view
@@ -114,8 +115,9 @@ def draw_views(encoder: Encoder, references: Iterable[Reference], seed: int = 0)
 
 
 def needs_recalibration(calibration: Calibration, references: int) -> bool:
-    """True when the catalogue has grown by half since: the best stranger's score rises with it."""
-    return references >= GROWTH * max(calibration.references, 1)
+    """True when the catalogue has grown by half since, as the best stranger's score rises with it; or when evidence is
+    weighed in another way now."""
+    return calibration.evidence != EVIDENCE or references >= GROWTH * max(calibration.references, 1)
 
 
 def calibrate(
@@ -127,7 +129,7 @@ def calibrate(
     figure therefore does not cover a missing variant of a brand that is stocked.
 
     views: of a random sample of the references (see `choose_rows`). Fewer than 6 different packs say nothing of
-    strangers: the defaults are returned. Needs about 0.05 s a reference, drawing the views included.
+    strangers: the defaults are returned. Most of its time goes into verifying each view twice.
 
     Raises:
         DatabaseError: the index cannot be searched.
@@ -143,7 +145,7 @@ def calibrate(
     defaults = default_calibration(index.count(), false_known)
     calibration = replace(
         defaults,
-        plain=replace(plain, accept=threshold(named(left_out), budget)),
+        plain=replace(plain, accept=threshold(left_out.named(), budget)),
         views=len(trial.own),
     )
     return _with_verification(calibration, trial, reference_image, budget)
@@ -163,7 +165,7 @@ def _with_verification(
         verified_features(known, seen)[rows], known.skus[rows] >= 0, _column_of(trial.own, known)[rows],
         verified_features(strangers, missed)[rows], strangers.skus[rows] >= 0,
     )  # fmt: skip
-    accept = threshold(named(left_out), budget * rows.mean())
+    accept = threshold(left_out.named(missed.small[rows]), budget * rows.mean())
     return replace(calibration, verified=replace(model, accept=accept))
 
 

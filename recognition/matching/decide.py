@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recognition.matching.calibration import (
-    TELL_APART,
     Calibration,
     Model,
     Ranking,
@@ -34,7 +33,7 @@ def decide(neighbors: Neighbors, calibration: Calibration, evidence: Evidence | 
         closer = rank(calibration.verified, verified_features(neighbors, evidence), present[:, :columns])
         order[looked, :columns] = closer.order[looked]
         order[looked, columns:] = np.arange(columns, order.shape[1])
-        status[looked] = _status(calibration.verified, closer)[looked]
+        status[looked] = _status(calibration.verified, closer, evidence.small)[looked]
         confidence[looked] = (_probability(closer.known) * closer.choice)[looked]
     return Matches(
         status,
@@ -44,9 +43,10 @@ def decide(neighbors: Neighbors, calibration: Calibration, evidence: Evidence | 
     )
 
 
-def _status(model: Model, ranking: Ranking) -> NDArray[np.int8]:
-    apart = np.where(ranking.choice >= TELL_APART, Status.RECOGNIZED, Status.AMBIGUOUS)
-    return np.where(ranking.known >= model.accept, apart, Status.UNKNOWN).astype(np.int8)
+def _status(model: Model, ranking: Ranking, small: NDArray[np.bool_] | bool = False) -> NDArray[np.int8]:
+    apart = np.where(ranking.apart, Status.RECOGNIZED, Status.AMBIGUOUS)
+    accepted = (ranking.known >= model.accept) & (ranking.seen | small)
+    return np.where(accepted, apart, Status.UNKNOWN).astype(np.int8)
 
 
 def _probability(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:

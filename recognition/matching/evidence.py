@@ -14,20 +14,22 @@ class Evidence:
 
     inliers: float32 (n, v), keypoints that agree on one way to lay the reference over the crop. likeness: float32
     (n, v), how alike the two pictures then are in structure and hue, 0..1. verified: bool (n,), False where nothing
-    was looked at: not asked for, or a candidate has no picture.
+    was looked at: not asked for, or a candidate has no picture. small: bool (n,), crops of so few pixels that no
+    keypoints can be expected to agree.
     """
 
     inliers: NDArray[np.float32]
     likeness: NDArray[np.float32]
     verified: NDArray[np.bool_]
+    small: NDArray[np.bool_]
 
     def __post_init__(self) -> None:
-        shapes = self.inliers.shape, self.likeness.shape, self.verified.shape
-        if self.inliers.ndim != 2 or shapes[1] != shapes[0] or shapes[2] != shapes[0][:1]:
-            raise ValueError(f"Evidence: wanted two arrays (n, v) and one (n,), got {shapes}")
+        wide, each = (self.inliers.shape, self.likeness.shape), (self.verified.shape, self.small.shape)
+        if self.inliers.ndim != 2 or wide[1] != wide[0] or {*each} != {wide[0][:1]}:
+            raise ValueError(f"Evidence: wanted two arrays (n, v) and two (n,), got {wide} and {each}")
 
     @classmethod
     def empty(cls, crops: int, candidates: int) -> Evidence:
         """Nothing looked at."""
         blank = np.zeros((2, crops, candidates), np.float32)
-        return cls(blank[0], blank[1], np.zeros(crops, np.bool_))
+        return cls(*blank, *np.zeros((2, crops), np.bool_))

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from recognition.matching.calibration import TELL_APART, Model, Ranking, Values, known_features, rank
+from recognition.matching.calibration import Model, Ranking, Values, known_features, rank
 
+LEAST_KNOWN = -2.5
+"""Lowest threshold, log-odds: few views with nothing like a stranger among them say little of what else there is."""
 RIDGE = 0.01
 """Pull of every standardised weight to 0: finite weights where views are told apart without fault."""
+CHOICE_PRINT, KNOWN_PRINT = 0.6, 0.15
+"""Least weights of print. Views are made of the references' own pixels: laid over each other they are all but equal,
+which no photo is, so that they teach likeness and no print. Chosen on rendered shelves."""
 
 
-def fit_choice(features: Values, present: NDArray[np.bool_], own: NDArray[np.int64]) -> tuple[float, ...]:
-    """Weights under which the right candidate is likeliest, none below 0.
+def fit_choice(
+    features: Values, present: NDArray[np.bool_], own: NDArray[np.int64], least: Sequence[float]
+) -> tuple[float, ...]:
+    """Weights under which the right candidate is likeliest, none below its `least`.
 
     features: (n, v, f). present: bool (n, v). own: column of the right candidate, int64 (n,), -1 = not among them;
     such rows are left out.
@@ -34,11 +43,12 @@ def fit_choice(features: Values, present: NDArray[np.bool_], own: NDArray[np.int
         gradient = ((shares / total)[..., None] * apart).sum(axis=1).mean(axis=0)
         return float((top + np.log(total)).mean() + RIDGE * weights @ weights), gradient + 2 * RIDGE * weights
 
-    return _solve(loss, features.shape[2], features.shape[2], scale)
+    return _solve(loss, scale, least)
 
 
-def fit_known(known: Values, strangers: Values) -> tuple[tuple[float, ...], float]:
-    """Weights, none below 0, and bias of the log-odds that a product is in the catalogue; both kinds count equally.
+def fit_known(known: Values, strangers: Values, least: Sequence[float]) -> tuple[tuple[float, ...], float]:
+    """Weights, none below its `least`, and bias of the log-odds that a product is in the catalogue; both kinds count
+    equally.
 
     known, strangers: (n, f) and (m, f) features of the best candidates.
     """
@@ -54,7 +64,7 @@ def fit_known(known: Values, strangers: Values) -> tuple[tuple[float, ...], floa
         gradient = -(share * signs / (1 + np.exp(np.clip(odds, -50, 50)))) @ inputs
         return float(share @ np.logaddexp(0, -odds) + pull @ weights**2), gradient + 2 * pull * weights
 
-    solved = _solve(loss, inputs.shape[1], points.shape[1], np.append(scale, 1.0))
+    solved = _solve(loss, np.append(scale, 1.0), [*least, -np.inf])
     weights = np.array(solved[:-1])
     return solved[:-1], float(solved[-1] - weights @ middle)
 
@@ -67,10 +77,12 @@ def fit_model(
     known, present, own: features (n, v, f), candidates and right columns of views with their own SKU left in.
     strangers, others: features and candidates of the same views with it left out.
     """
-    choice = fit_choice(known, present, own)
-    blank = Model(choice, (0.0,) * (known.shape[2] + 1), 0.0, -np.inf)
+    features = known.shape[2]
+    choice = fit_choice(known, present, own, (0.0, CHOICE_PRINT, 0.0)[:features])
+    blank = Model(choice, (0.0,) * (features + 2), 0.0, -np.inf)
     there = own >= 0
-    weights, bias = fit_known(_questions(blank, known[there], present[there]), _questions(blank, strangers, others))
+    asked = _questions(blank, known[there], present[there]), _questions(blank, strangers, others)
+    weights, bias = fit_known(*asked, (*(0.0, KNOWN_PRINT, 0.0)[:features], 0.0, 0.0))
     model = Model(choice, weights, bias, -np.inf)
     return model, rank(model, strangers, others)
 
@@ -85,23 +97,20 @@ def _questions(model: Model, features: Values, present: NDArray[np.bool_]) -> Va
 def threshold(log_odds: Values, allowed: float) -> float:
     """Log-odds that at most `allowed` (a count) of the strangers reach; 0, even odds, where no stranger could be named.
 
-    Set by the strangers alone, however far below even odds: the known views are easier than photos, so that their
-    odds flatter, and a floor there would turn away what no stranger comes near.
+    Set by the strangers, below even odds too: the known views are easier than photos, so that their odds flatter, and
+    even odds would turn away what no stranger comes near. `LEAST_KNOWN` is the end of that.
     """
     ordered = np.sort(log_odds[np.isfinite(log_odds)])[::-1]
     if not len(ordered):
         return 0.0
     place = int(max(allowed, 0))
-    return float(np.nextafter(ordered[place], np.inf) if place < len(ordered) else ordered[-1])
+    reached = float(np.nextafter(ordered[place], np.inf) if place < len(ordered) else ordered[-1])
+    return max(reached, LEAST_KNOWN)
 
 
-def named(ranking: Ranking) -> Values:
-    """Log-odds of strangers that could be given a SKU; -inf for those whose candidates cannot be told apart."""
-    return np.where(ranking.choice >= TELL_APART, ranking.known, -np.inf)
-
-
-def _solve(loss: object, size: int, positive: int, scale: Values) -> tuple[float, ...]:
-    # More likeness never makes a match less likely: without the bound, few views could teach so.
-    bounds = [(0.0, None)] * positive + [(None, None)] * (size - positive)
-    found = minimize(loss, np.zeros(size), jac=True, method="L-BFGS-B", bounds=bounds)
+def _solve(loss: object, scale: Values, least: Sequence[float]) -> tuple[float, ...]:
+    # More likeness never makes a match less likely: without bounds, few views could teach so.
+    lowest = np.array(least) * scale
+    bounds = [(low if np.isfinite(low) else None, None) for low in lowest.tolist()]
+    found = minimize(loss, np.where(np.isfinite(lowest), lowest, 0), jac=True, method="L-BFGS-B", bounds=bounds)
     return tuple(float(value) for value in found.x / scale)

@@ -14,8 +14,8 @@ from recognition.settings import MatchSettings
 from recognition.skus.index import SkuIndex
 from recognition.types import Image, Matches
 
-CANDIDATES = 5
-"""Candidates searched for and verified at least to find one: fewer would hide the second, or the right one."""
+CANDIDATES = 10
+"""Candidates searched for and verified, whatever number is asked for: look-alikes stand before the right one."""
 
 
 def match(

@@ -37,6 +37,8 @@ LARGEST_STRETCH = 2.0
 LEAST_SPREAD_PX = 8.0
 CACHED_REFERENCES = 1024
 LEAST_SIDE_PX = 8
+SMALL_PX = 60
+"""Longer side of a crop below which keypoints of its print are not expected to agree."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +72,7 @@ def verify(crops: Sequence[Image], rows: NDArray[np.int64], reference_image: Ref
     candidate, or one without a picture.
     """
     evidence = Evidence.empty(*rows.shape)
+    evidence.small[:] = [max(crop.shape[:2]) < SMALL_PX for crop in crops]
     images = {int(row): reference_image(int(row)) for row in np.unique(rows[rows >= 0])}
     wanted = [[images[int(row)] for row in own if row >= 0] for own in rows]
     asked = [i for i, own in enumerate(wanted) if own and all(image is not None for image in own)]

@@ -1,15 +1,18 @@
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from recognition.errors import DatabaseDamagedError
 from recognition.matching.calibrate import Calibration, default_calibration, needs_recalibration
-from recognition.matching.calibration import Model
+from recognition.matching.calibration import Model, printed
 from recognition.matching.decide import decide
 from recognition.matching.evidence import Evidence
 from recognition.types import Neighbors, Status
 
-PLAIN = Model(choice=(30.0,), known=(20.0, 0.0), bias=-12.0, accept=1.0)
-VERIFIED = Model(choice=(30.0, 1.0, 4.0), known=(5.0, 1.0, 4.0, 0.0), bias=-6.0, accept=1.0)
+PLAIN = Model(choice=(30.0,), known=(20.0, 0.0, 0.0), bias=-12.0, accept=1.0)
+VERIFIED = Model(choice=(30.0, 1.0, 4.0), known=(5.0, 1.0, 4.0, 0.0, 0.0), bias=-6.0, accept=1.0)
 CALIBRATION = Calibration(PLAIN, VERIFIED, references=10, views=100, false_known=0.02)
 
 
@@ -19,8 +22,9 @@ def neighbors(*rows):
     return Neighbors(scores, skus, skus.copy())
 
 
-def evidence(inliers, likeness, verified=True):
-    return Evidence(np.array([inliers], np.float32), np.array([likeness], np.float32), np.array([verified]))
+def evidence(inliers, likeness, verified=True, small=False):
+    found = np.array([inliers], np.float32), np.array([likeness], np.float32)
+    return Evidence(*found, np.array([verified]), np.array([small]))
 
 
 @pytest.mark.parametrize("columns", [0, 1, 5])
@@ -96,6 +100,23 @@ def test_a_product_of_which_nothing_is_seen_is_unknown_whatever_its_score():
         assert decide(found, CALIBRATION, evidence([inliers, 0], [likeness, 0])).status[0] == status
 
 
+def test_a_crop_too_small_for_print_is_left_to_its_score():
+    found = neighbors([(7, 0.99), (8, 0.3)])
+    generous = replace(CALIBRATION, verified=replace(VERIFIED, accept=-2.0))
+    for small, status in ((False, Status.UNKNOWN), (True, Status.RECOGNIZED)):
+        assert decide(found, generous, evidence([0, 0], [0, 0], small=small)).status[0] == status
+
+
+def test_the_best_of_several_look_alikes_is_named_and_the_best_of_two_only_when_it_leads():
+    for row, status in (
+        ([(7, 0.9), (8, 0.86), (9, 0.85), (10, 0.85)], Status.RECOGNIZED),
+        ([(7, 0.9), (8, 0.895), (9, 0.5)], Status.AMBIGUOUS),
+        ([(7, 0.9), (8, 0.89), (9, 0.89), (10, 0.89)], Status.AMBIGUOUS),
+    ):
+        matches = decide(neighbors(row), CALIBRATION, None)
+        assert matches.status[0] == status, row
+
+
 def test_confidence_falls_with_the_score_and_with_a_second_that_comes_near():
     rows = [[(7, s), (8, t)] for s, t in ((0.9, 0.2), (0.7, 0.2), (0.7, 0.68))]
     confidence = decide(neighbors(*rows), CALIBRATION, None).confidence
@@ -105,6 +126,20 @@ def test_confidence_falls_with_the_score_and_with_a_second_that_comes_near():
 def test_calibration_survives_its_text():
     for calibration in (CALIBRATION, default_calibration(3)):
         assert Calibration.from_json(calibration.to_json()) == calibration
+
+
+def test_thresholds_of_former_evidence_give_way_to_cautious_ones_and_are_set_anew(caplog):
+    old = json.loads(CALIBRATION.to_json())
+    del old["evidence"]
+    found = Calibration.from_json(json.dumps(old))
+    assert "skus build" in caplog.text
+    assert (found.plain, found.verified) == (default_calibration(10).plain, default_calibration(10).verified)
+    assert needs_recalibration(found, 10) and not needs_recalibration(CALIBRATION, 10)
+
+
+@pytest.mark.parametrize(("inliers", "print_"), [(0, 0), (12, 1 + np.log(13)), (120, 10 + np.log(121))])
+def test_print_counts_the_first_keypoints_most_and_the_others_evenly(inliers, print_):
+    assert printed(np.float32(inliers)) == pytest.approx(print_)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}", '{"plain": 1, "verified": 2}'])

@@ -18,7 +18,7 @@ def test_no_crops_and_no_candidates():
 
 def test_evidence_refuses_arrays_that_do_not_agree():
     with pytest.raises(ValueError, match="wanted two arrays"):
-        Evidence(np.zeros((2, 3), np.float32), np.zeros((2, 2), np.float32), np.zeros(2, bool))
+        Evidence(np.zeros((2, 3), np.float32), np.zeros((2, 2), np.float32), *np.zeros((2, 2), bool))
 
 
 def test_the_right_reference_gathers_the_inliers(packs, photograph):
