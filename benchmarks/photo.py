@@ -143,7 +143,7 @@ def as_table(report: Report) -> str:
         f"distractors: median cosine {made['nearest_distractor']:.2f} to the nearest rendered pack, "
         f"{made['nearest_rendered']:.2f} from one such pack to the next; the index's recall@1 is {made['recall']:.3f}"
     )
-    lines.append("verify: every box against its five nearest pictures, all unseen before")
+    lines.append("verify: every box against its nearest pictures, all unseen before")
     return "\n".join(lines)
 
 

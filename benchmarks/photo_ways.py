@@ -30,7 +30,7 @@ PHOTO, DATABASE, VECTORS, NAMES, BOXES = "photo.jpg", "sku_db", "vectors.npy", "
 MODEL, CHOICE = "model", "choice.json"
 DISTRACTOR = "distractor-"
 """How the SKUs without a picture begin; the others come before them."""
-CANDIDATES = 5
+CANDIDATES = 10
 STARTER, INT8 = "starter", "openvino-int8"
 CALIBRATION = 48
 """References, of the packs in no photo among them, that calibrate INT8."""
@@ -207,7 +207,7 @@ def _naive_encoder(inputs: Path) -> Callable[[Pictures.Image], NDArray[np.float3
 
 
 def _nearest_pictured(folder: Path, names: list[str], vectors: NDArray[np.float32]) -> NDArray[np.int64]:
-    """The nearest references with a picture, int64 (n, 5): with a distractor among them no crop would be verified."""
+    """The nearest references with a picture, int64 (n, 10): with a distractor among them no crop would be verified."""
     count = sum(not name.startswith(DISTRACTOR) for name in names)
     cosines = vectors @ np.load(folder / VECTORS, mmap_mode="r")[:count].T
     return np.argsort(-cosines, axis=1)[:, :CANDIDATES].astype(np.int64)

@@ -130,13 +130,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--kinds", nargs="+", choices=("walk", "still"), default=["walk", "still"], help="of films")
     parser.add_argument("--seeds", nargs="+", type=int, default=[41, 42], help="another seed is another shelf")
     parser.add_argument("--seconds", type=float, default=10.0, help="length of each film")
+    parser.add_argument("--width", type=int, default=1280, help="of the films' pictures, pixels")
     parser.add_argument("--fps", type=float, default=12.5, help="frames a second of the films")
     parser.add_argument("--work", type=Path, help="folder that keeps films and answers; the same one goes on")
     parser.add_argument("--out", type=Path, help="JSON file for the scores")
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="stream-accuracy-") as folder:
         scores = {}
-        for choice in (FilmChoice(k, s, given.seconds, fps=given.fps) for k in given.kinds for s in given.seeds):
+        for choice in (FilmChoice(k, s, given.seconds, given.width, given.fps) for k in given.kinds for s in given.seeds):
             print(f"{choice.kind} {choice.seed} ...", file=sys.stderr, flush=True)
             scores[f"{choice.kind} {choice.seed}"] = _kept(given.work or Path(folder), choice)
     if given.out:

@@ -38,6 +38,7 @@ NOTHING = view(Status.UNKNOWN, 0.05)
         ([view(Status.AMBIGUOUS, 0.5, A, B), seen(B)], Status.RECOGNIZED, B),
         ([NOTHING, seen(A, 0.99)], Status.RECOGNIZED, A),
         ([seen(A), seen(B)], Status.RECOGNIZED, A),  # as sure as the other: stays
+        ([seen(A, 0.55), seen(B, 0.95)], Status.RECOGNIZED, B),  # far surer than a poor first view
         ([seen(A), seen(B), seen(B)], Status.RECOGNIZED, B),
         ([seen(A, 0.99)] * 10 + [seen(B, 0.6)] * 3, Status.RECOGNIZED, A),
         ([seen(A, 0.99)] * 10 + [seen(B, 0.99)] * 4, Status.RECOGNIZED, B),  # old evidence fades
