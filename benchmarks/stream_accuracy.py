@@ -1,6 +1,6 @@
 """Accuracy of `stream` on rendered walks and watched shelves, whose every frame has an exact truth.
 
-`python -m benchmarks.stream_accuracy [--kinds walk still] [--seeds 41 42 43] [--seconds 10] [--out accuracy.json]`
+`python -m benchmarks.stream_accuracy [--kinds walk still] [--seeds 41 42 43] [--seconds 10] [--width 1280] [--out accuracy.json]`
 
 Each film goes through the stream twice: with the detector and the encoder that ship, against a database of the packs'
 packshots; and with boxes and SKUs of the truth, so that what following and merging alone lose can be told apart. A film
@@ -136,8 +136,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, help="JSON file for the scores")
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="stream-accuracy-") as folder:
-        scores = {}
-        for choice in (FilmChoice(k, s, given.seconds, given.width, given.fps) for k in given.kinds for s in given.seeds):
+        scores, size = {}, (given.seconds, given.width, given.fps)
+        for choice in (FilmChoice(kind, seed, *size) for kind in given.kinds for seed in given.seeds):
             print(f"{choice.kind} {choice.seed} ...", file=sys.stderr, flush=True)
             scores[f"{choice.kind} {choice.seed}"] = _kept(given.work or Path(folder), choice)
     if given.out:

@@ -41,9 +41,9 @@ class Item:
     number: from 1 in its source. part: the stretch of shelf whose coordinates its boxes have. home: where it stands;
     box: where it was seen last; rest: where it came to rest outside its place; anchor: the place last told. first,
     last: seconds of its first and latest sighting, or of when its place still looked the same; sighted: of the latest
-    box. look: the place when the product was known to stand there; glance, before: the place in the latest frame, and in
-    the one before; steady_since: since when glances agree. empty_since, odd_since: since when the place looks as if the
-    product were gone, or were another one, and nothing moves there. vanished: when it first looked so, somebody in
+    box. look: the place when the product was known to stand there; glance, before: the place in the latest frame, and
+    in the one before; steady_since: since when glances agree. empty_since, odd_since: since when the place looks as if
+    the product were gone, or were another one, and nothing moves there. vanished: when it first looked so, somebody in
     front or not.
     row: of the current frame.
     seen: frames in which it was found. score: of the detector, mean over these. evidence: log-odds that there is a
