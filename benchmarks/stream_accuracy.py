@@ -1,6 +1,6 @@
 """Accuracy of `stream` on rendered walks and watched shelves, whose every frame has an exact truth.
 
-`python -m benchmarks.stream_accuracy [--kinds walk still] [--seeds 41 42 43] [--seconds 10] [--width 1280] [--out FILE]`
+`python -m benchmarks.stream_accuracy [--kinds walk still] [--seeds 41 42 43] [--seconds 10] [--width 1280] [--out F]`
 
 Each film goes through the stream twice: with the detector and the encoder that ship, against a database of the packs'
 packshots; and with boxes and SKUs of the truth, so that what following and merging alone lose can be told apart. A film
