@@ -90,6 +90,7 @@ class Shelf:
         self._number = 0
         self._wanted: list[Item] = []
         self._now, self._part, self._weight = 0.0, 0, 1.0
+        self._moved = -1e9
         self._since: Callable[[Item], float] = lambda item: item.first
         self._found = self._lost = np.zeros((0, 4), np.float32)  # places in the latest frame
         self._news: list[News] = []
@@ -113,6 +114,8 @@ class Shelf:
         """Takes a frame in; rows of its boxes that are to be embedded, in the order in which `conclude` wants them."""
         self._weight = min(max(seen.seconds - self._now, 0.0) / _FRAME_S, 1.0) if self.items else 1.0
         self._now, self._part, self._news, self._since = seen.seconds, seen.part, [], seen.since
+        if seen.moving:
+            self._moved = seen.seconds
         self._join(seen)
         for item in list(self.items):
             if item.phase is not Phase.GONE and (item.part == seen.part or item.phase is Phase.CANDIDATE):
@@ -308,10 +311,15 @@ class Shelf:
         abrupt = item.jumped > item.alike
         item.phase, item.track, item.last = Phase.GONE, UNTRACKED, began
         item.away_since = item.empty_since = item.vanished = None
-        if item.sure and abrupt:
+        if item.sure and abrupt and not self._passed_by(item):
             self._news.append(News(EventKind.DISAPPEARED, item, began, item.anchor))
         else:
             self.items.remove(item)
+
+    def _passed_by(self, item: Item) -> bool:
+        """Whether a product without a name was seen by a camera that moved. What such a one finds and loses is mostly
+        what comes into view and slides out of it again: packs behind others, holes of a back wall."""
+        return item.votes.answer().sku == NO_SKU and self._moved >= item.first
 
     def _believe(self, item: Item) -> None:
         """A candidate becomes a product, unless another box in its place is found more often."""
@@ -339,7 +347,8 @@ class Shelf:
         empty = (o for o in self.items if o.phase is Phase.GONE and o.part == item.part)
         before = next((o for o in empty if overlap(o.home, item.home) >= PLACE), None)
         if before is None:
-            self._news.append(News(EventKind.APPEARED, item, began, item.anchor))
+            if not self._passed_by(item):
+                self._news.append(News(EventKind.APPEARED, item, began, item.anchor))
             return
         self.items.remove(before)
         began = max(began, before.last)

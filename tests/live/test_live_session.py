@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from live.live_scene import PLACES, Film, Scene, kinds
 
+from recognition.live.votes import Votes
 from recognition.settings import StreamSettings
 from recognition.types import Detections, Gap
 
@@ -261,3 +262,15 @@ def test_a_camera_stands_however_much_of_its_shelf_is_changed(film: Film) -> Non
         film.play(1.5)
     assert np.array_equal(film.session._motion.to_part, np.eye(3))
     assert len(film.session._motion.map.keyframes) == 1
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_before_a_camera_that_moves_nothing_is_told_of_what_has_no_name(film: Film, moved: bool) -> None:
+    """Packs behind others slide into view and out of it."""
+    shelf, nameless = film.session.shelf, film.session.shelf.items[2]
+    nameless.votes, nameless.told = Votes(), None
+    nameless.retries, nameless.fresh, nameless.best = 9, False, 1e9
+    shelf._moved = nameless.first if moved else -1e9
+    del film.scene.places[PLACES[2]]
+    assert [kind for kind, _ in kinds(film.play(3))] == ([] if moved else ["disappeared"])
+    assert len(film.session.planogram().detections) == 5
