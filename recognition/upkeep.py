@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -28,7 +27,7 @@ from recognition.matching.calibrate import (
     draw_views,
     needs_recalibration,
 )
-from recognition.matching.calibration import TELL_APART, Calibration
+from recognition.matching.calibration import LEAST_LEAD, Calibration
 from recognition.matching.proof import INEXACT
 from recognition.matching.runtime_choice import Loaders, RuntimeChoice, choose_runtime, read_choice
 from recognition.settings import EmbedSettings, Settings
@@ -140,7 +139,7 @@ def tell_apart_cosine(database: SkuDatabase) -> float:
     weight = calibration.plain.choice[0] if calibration is not None else 0.0
     if weight <= 0:
         return SAME_PACK
-    return 1 - math.log(TELL_APART / (1 - TELL_APART)) / weight
+    return 1 - LEAST_LEAD / weight
 
 
 def _calibrate(database: SkuDatabase, views: Views, false_known: float) -> None:

@@ -26,6 +26,8 @@ _log = logging.getLogger(__name__)
 TELL_APART, LEAST_CHOICE = 0.55, 0.4
 """Least probability of the best candidate against the second alone, and among all candidates, to be named alone: of
 several look-alikes the best may stand out although none is likelier than not."""
+LEAST_LEAD = math.log(TELL_APART / (1 - TELL_APART))
+"""The first of them as log-odds."""
 LEAST_LIKENESS, FEW_INLIERS = 0.15, 8
 """A product is given no SKU, whatever its score, when the picture of its best candidate is less like the crop and fewer
 keypoints agree than this: the encoder may take two makers' jars for each other, and a handful of keypoints agree by
@@ -164,9 +166,13 @@ def rank(model: Model, features: Values, present: NDArray[np.bool_]) -> Ranking:
     behind = np.where(found[:, None], behind - np.where(found, behind[:, 0], 0)[:, None], -np.inf)
     choice = np.where(found, 1 / np.maximum(np.exp(behind).sum(axis=1), 1), 0)
     known = known_features(features, order, behind) @ np.array(model.known) + model.bias
-    second = behind[:, 1] if behind.shape[1] > 1 else np.full(len(behind), -np.inf)
-    apart = (second <= -math.log(TELL_APART / (1 - TELL_APART))) & (choice >= LEAST_CHOICE)
+    apart = (_lead(behind) >= LEAST_LEAD) & (choice >= LEAST_CHOICE)
     return Ranking(order, choice, np.where(found, known, -np.inf), apart, _seen(features, order))
+
+
+def _lead(behind: Values) -> Values:
+    """Log-odds of the best candidate against the second, inf where there is none."""
+    return -behind[:, 1] if behind.shape[1] > 1 else np.full(len(behind), np.inf)
 
 
 def _seen(features: Values, order: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -184,7 +190,7 @@ def known_features(features: Values, order: NDArray[np.int64], behind: Values) -
     behind: float64 (n, v), log-odds of the ordered candidates against the best, -inf where there is none.
     """
     best = np.take_along_axis(features, order[:, :1, None], axis=1)[:, 0]
-    lead = np.minimum(-behind[:, 1], LARGEST_LEAD) if behind.shape[1] > 1 else np.full(len(behind), LARGEST_LEAD)
+    lead = np.minimum(_lead(behind), LARGEST_LEAD)
     scores = np.take_along_axis(features[..., 0], order, axis=1)
     others = np.isfinite(behind[:, 1 : 1 + COHORT])
     level = np.where(others, scores[:, 1 : 1 + COHORT], 0).sum(axis=1) / np.maximum(others.sum(axis=1), 1)
