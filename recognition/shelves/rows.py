@@ -21,7 +21,7 @@ Bools = NDArray[np.bool_]
 Labels = NDArray[np.int32]
 
 BLUR = 0.1  # of a product's height: how far its base may be from its board
-TOUCH = 0.2  # of the smallest side: how far apart two units of a stack may be drawn; boards are thicker
+TOUCH = 0.28  # of the smallest side: how far apart two units of a stack may be drawn; boards are thicker
 INSIDE = 0.22  # of a height: a board that passes further inside a product than this is not its board
 FEW = 0.25  # of a board's products: a level with fewer must prove that it is a board
 CROWD = 6  # products on the fullest board of a photo that counts as crowded

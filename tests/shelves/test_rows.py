@@ -40,6 +40,8 @@ def row(base: float, *sizes: tuple[float, float]) -> list[tuple[float, float, fl
         # A can on a can beside a bottle: one shelf. The same with a board's thickness between them: two.
         (boxes((0, 100, 40, 160), (0, 161, 40, 221), (50, 60, 90, 220)), [0, 0, 0]),
         (boxes(*row(300, (50, 60), (50, 60), (50, 60)), *row(220, (50, 60), (50, 60), (50, 60))), [0, 0, 0, 1, 1, 1]),
+        # Flat packs on top of each other, each drawn a quarter of its height too short.
+        (boxes(*((x, y, x + 21, y + 21) for y in (300, 274, 248) for x in (0, 22, 44))), [0] * 9),
         (boxes(*row(300, (50, 60), (50, 60), (50, 60)), *row(238, (50, 60), (50, 60), (50, 60))), [0, 0, 0, 0, 0, 0]),
     ],
 )
