@@ -192,13 +192,10 @@ def _look(
         row[: len(columns)] = columns
     more = verify(crops, unseen, reference_image)
     columns = np.concatenate([first, unseen], axis=1)
-    inliers = np.concatenate([seen.inliers, more.inliers], axis=1)
-    likeness = np.concatenate([seen.likeness, more.likeness], axis=1)
 
     def of(rows: NDArray[np.int64]) -> Evidence:
         place = (rows[:, :, None] == columns[:, None, :]).argmax(axis=2)
-        agreed, alike = (np.take_along_axis(values, place, axis=1) for values in (inliers, likeness))
-        return Evidence(agreed, alike, seen.verified.copy(), seen.small.copy())
+        return seen.columns(place, more)
 
     return [of(catalogue.rows) for catalogue in catalogues], took
 

@@ -7,6 +7,7 @@ layout that differ do not.
 from __future__ import annotations
 
 import contextlib
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -40,9 +41,22 @@ def small_picture(image: Image) -> Picture:
     return _soft(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
 
 
-def likeness(crop: Image, reference: Picture, transform: NDArray[np.float64]) -> float:
-    """How alike crop and reference are once laid over each other, 0..1: correlation of structure, times nearness
-    of hue, times how little the reference had to be stretched.
+class Overlay(NamedTuple):
+    """How alike two pictures are once laid over each other, 0..1; 0 where too little of both is seen.
+
+    likeness: correlation of structure, times nearness of hue, times how little one had to be stretched. hue: its
+    nearness alone, which says something where blur and few pixels have left no structure.
+    """
+
+    likeness: float
+    hue: float
+
+
+NOTHING_SEEN = Overlay(0.0, 0.0)
+
+
+def overlay(crop: Image, reference: Picture, transform: NDArray[np.float64]) -> Overlay:
+    """Lays a reference over a crop and compares them.
 
     reference: from `small_picture`. transform: 2 x 3, from the unit of the reference (its longer side is 1) to
     pixels of the crop.
@@ -54,17 +68,18 @@ def likeness(crop: Image, reference: Picture, transform: NDArray[np.float64]) ->
     common = (_box(reference * laid) - mean * other).sum(axis=2)
     weight = np.where(seen & (spread > FLAT**2), np.minimum(np.sqrt(spread), STRONG), 0)
     if np.count_nonzero(weight) < LEAST_PIXELS:
-        return 0.0
+        return NOTHING_SEEN
     correlation = common / np.sqrt((spread + NOISE) * (other_spread + NOISE))
     structure = float((weight * correlation).sum() / weight.sum())
     hue_distance = np.abs(_hues(mean[weight > 0]) - _hues(other[weight > 0])).sum(axis=1).mean()
     large, small = np.linalg.svd(transform[:, :2], compute_uv=False)
     stretch = float(np.log(large / max(small, 1e-9)))
-    return max(structure, 0.0) * float(np.exp(-HUE_SCALE * hue_distance - STRETCH_SCALE * stretch))
+    near = float(np.exp(-HUE_SCALE * hue_distance))
+    return Overlay(max(structure, 0.0) * near * float(np.exp(-STRETCH_SCALE * stretch)), near)
 
 
 def align(crop: Image, reference: Picture) -> NDArray[np.float64]:
-    """The transform that `likeness` takes, where no keypoints give one: box on box, refined by ECC.
+    """The transform that `overlay` takes, where no keypoints give one: box on box, refined by ECC.
 
     Crop and reference both are tight pictures of one product, so their borders are a first guess. Enhanced
     correlation coefficient: Evangelidis and Psarakis, "Parametric image alignment using ECC", TPAMI 2008.

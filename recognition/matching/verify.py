@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recognition.matching.evidence import Evidence
-from recognition.matching.overlay import Picture, align, likeness, small_picture
+from recognition.matching.overlay import Overlay, Picture, align, overlay, small_picture
 from recognition.types import Image
 
 ReferenceImage = Callable[[int], Image | None]
@@ -83,7 +83,8 @@ def verify(crops: Sequence[Image], rows: NDArray[np.int64], reference_image: Ref
         for i, found in zip(asked, pool.map(_compare_all, [crops[i] for i in asked], candidates), strict=True):
             evidence.verified[i] = True
             for j, finding in found.items():
-                evidence.inliers[i, j], evidence.likeness[i, j] = finding
+                evidence.inliers[i, j], laid = finding
+                evidence.likeness[i, j], evidence.hue[i, j] = laid
     return evidence
 
 
@@ -143,7 +144,7 @@ def _pairs(crop: Features, reference: Features) -> tuple[NDArray[np.float32], ND
     return crop.points[kept], reference.points[nearest[kept]]
 
 
-def _compare_all(image: Image, candidates: dict[int, Reference]) -> dict[int, tuple[int, float]]:
+def _compare_all(image: Image, candidates: dict[int, Reference]) -> dict[int, tuple[int, Overlay]]:
     if min(image.shape[:2]) < LEAST_SIDE_PX:
         return {}
     crop = working_picture(image)
@@ -151,12 +152,12 @@ def _compare_all(image: Image, candidates: dict[int, Reference]) -> dict[int, tu
     return {j: _compare(crop, features, reference) for j, reference in candidates.items()}
 
 
-def _compare(crop: Image, features: Features, reference: Reference) -> tuple[int, float]:
+def _compare(crop: Image, features: Features, reference: Reference) -> tuple[int, Overlay]:
     inliers, transform = locate(features, reference.features)
     if transform is None:
-        return 0, likeness(crop, reference.picture, align(crop, reference.picture))
+        return 0, overlay(crop, reference.picture, align(crop, reference.picture))
     unit = transform * np.array([reference.side, reference.side, 1.0])
-    return inliers, likeness(crop, reference.picture, unit)
+    return inliers, overlay(crop, reference.picture, unit)
 
 
 def _content(image: Image) -> _Content:

@@ -77,7 +77,7 @@ def _cover(view: Image, rng: Random) -> Image:
 def _light(view: Image, rng: Random) -> Image:
     """Gain, gamma, a colour cast and a shade that runs across."""
     height, width = view.shape[:2]
-    gain = np.exp(rng.normal(0, 0.18)) * np.exp(rng.normal(0, 0.05, 3))
+    gain = np.exp(rng.normal(0, 0.18)) * np.exp(rng.normal(0, 0.1, 3))
     along, down = np.linspace(-1, 1, width)[None, :], np.linspace(-1, 1, height)[:, None]
     shade = 1 + rng.normal(0, 0.12) * along + rng.normal(0, 0.15) * down
     lit = (view / 255.0) ** np.exp(rng.normal(0, 0.15)) * gain * shade[..., None]

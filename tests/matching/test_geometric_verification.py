@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from recognition.matching.evidence import Evidence
-from recognition.matching.overlay import likeness, small_picture
+from recognition.matching.overlay import overlay, small_picture
 from recognition.matching.verify import Features, extract, locate, verify
 
 BLANK = np.full((60, 40, 3), 200, np.uint8)
@@ -17,8 +17,8 @@ def test_no_crops_and_no_candidates():
 
 
 def test_evidence_refuses_arrays_that_do_not_agree():
-    with pytest.raises(ValueError, match="wanted two arrays"):
-        Evidence(np.zeros((2, 3), np.float32), np.zeros((2, 2), np.float32), *np.zeros((2, 2), bool))
+    with pytest.raises(ValueError, match="wanted three arrays"):
+        Evidence(*np.zeros((2, 2, 3), np.float32), np.zeros((2, 2), np.float32), *np.zeros((2, 2), bool))
 
 
 def test_the_right_reference_gathers_the_inliers(packs, photograph):
@@ -108,17 +108,27 @@ def test_only_transforms_that_a_shelf_allows_count(name, source, target, inliers
     assert (transform is not None) == (inliers > 0)
 
 
-def test_likeness_of_a_picture_with_itself_and_with_another(packs):
+def test_overlay_of_a_picture_with_itself_and_with_another(packs):
     unit = np.array([[220.0, 0, 0], [0, 220.0, 0]])
-    same = likeness(packs[0], small_picture(packs[0]), unit)
-    other = likeness(packs[1], small_picture(packs[0]), unit)
-    assert same > 0.85
-    assert other < 0.4
+    same = overlay(packs[0], small_picture(packs[0]), unit)
+    other = overlay(packs[1], small_picture(packs[0]), unit)
+    assert same.likeness > 0.85 and same.hue > 0.95
+    assert other.likeness < 0.4
 
 
-def test_likeness_bears_more_and_less_light_but_not_an_overlay_off_the_crop(packs):
+def test_another_colour_lowers_the_hue_and_a_stretch_does_not(packs):
+    reference, unit = small_picture(packs[0]), np.array([[220.0, 0, 0], [0, 220.0, 0]])
+    same = overlay(packs[0], reference, unit)
+    wide = cv2.resize(packs[0], None, fx=1.3, fy=1.0, interpolation=cv2.INTER_AREA)
+    stretched = overlay(wide, reference, np.array([[1.3 * 220.0, 0, 0], [0, 220.0, 0]]))
+    assert stretched.likeness == pytest.approx(same.likeness * 1.3**-2, abs=0.05)
+    assert stretched.hue == pytest.approx(same.hue, abs=0.02)
+    assert overlay(np.ascontiguousarray(packs[0][..., [1, 2, 0]]), reference, unit).hue < same.hue - 0.2
+
+
+def test_overlay_bears_more_and_less_light_but_not_an_overlay_off_the_crop(packs):
     unit = np.array([[220.0, 0, 0], [0, 220.0, 0]])
     dim = cv2.convertScaleAbs(packs[0], alpha=0.6)
-    assert likeness(dim, small_picture(packs[0]), unit) > 0.6
+    assert overlay(dim, small_picture(packs[0]), unit).likeness > 0.6
     beside = np.array([[220.0, 0, 900], [0, 220.0, 0]])
-    assert likeness(packs[0], small_picture(packs[0]), beside) == 0
+    assert overlay(packs[0], small_picture(packs[0]), beside) == (0, 0)
