@@ -32,6 +32,7 @@ def encoder(
     rendered: Annotated[int, typer.Option(min=0, help="Worlds of 30 invented look-alike packs to add.")] = 0,
     packshots: Annotated[Path | None, typer.Option(help="Single pictures of other products on white.")] = None,
     start: Annotated[str, typer.Option("--from", help="Encoder to begin with, named as for --encoder.")] = "starter",
+    judge: Annotated[str, typer.Option(help="Encoder that says which facings are alike; default the start.")] = "",
     part: Annotated[str, typer.Option("--train", help="What is trained: all, most, last or head.")] = "most",
     loss: Annotated[str, typer.Option(help="infonce or sigmoid.")] = "infonce",
     dim: Annotated[int | None, typer.Option(min=2, help="Numbers in a vector; default the start's, or 256.")] = None,
@@ -54,7 +55,7 @@ def encoder(
     from recognition.training.encoder_run import train_encoder
 
     options = EncoderOptions(
-        catalog, images, db, crops, photos, rendered, packshots, start, cast(Any, part), cast(Any, loss),
+        catalog, images, db, crops, photos, rendered, packshots, start, judge, cast(Any, part), cast(Any, loss),
         dim or 0, minutes or 0.0, steps or 0, batch, rate or 0.0, size or 0, seed,
     )  # fmt: skip
     with _progress() as (every, report):

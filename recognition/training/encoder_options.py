@@ -22,7 +22,8 @@ DEFAULT_SEED = 1000
 class EncoderOptions:
     """The options of `train encoder`. start: an encoder by name, folder or hub id. 0 chooses dim, rate and size.
 
-    minutes, steps: one of the two ends the training; neither means 30 minutes. fit: "" takes the start's.
+    judge: the encoder that says which facings of photos are alike, "" for the start. minutes, steps: one of the two
+    ends the training; neither means 30 minutes. fit: "" takes the start's.
     """
 
     catalog: Path | None = None
@@ -33,6 +34,7 @@ class EncoderOptions:
     rendered: int = 0
     packshots: Path | None = None
     start: str = "starter"
+    judge: str = ""
     part: Part = "most"
     loss: Loss = "infonce"
     dim: int = 0

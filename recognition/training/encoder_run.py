@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -41,6 +41,7 @@ LIKENESS_DIM = 128
 PCA_SAMPLE = 6000
 ROOM = 1.4
 """Stored crops are larger than the input by this factor, since views cut some of them away."""
+JUDGED_AT_ONCE = 256
 COMPARED, SAME_VECTOR = 16, 0.999
 BACKGROUNDS = 64
 
@@ -195,15 +196,26 @@ class _Run:
         if dim > net.features:
             raise UsageError(f"--dim {dim}", f"this encoder has {net.features} features: wanted that or fewer")
         products = (*self._material.products, *self._material.held_out)
-        outputs = net.outputs((product.first.tight() for product in products), net.training_spec)
         drawn = np.random.default_rng(self._options.seed).permutation(len(self._material.products))[:PCA_SAMPLE]
+        if self._options.judge:
+            outputs = self._judged(products)
+        else:
+            outputs = net.outputs((product.first.tight() for product in products), net.training_spec)
         rotation, mean = half_whitening(outputs[drawn], outputs.shape[1])
         likeness = (outputs - mean) @ rotation[:LIKENESS_DIM].T
         likeness /= np.linalg.norm(likeness, axis=1, keepdims=True).clip(1e-9)
         if net.head is None:
+            if self._options.judge:
+                own = net.outputs((products[row].first.tight() for row in drawn), net.training_spec)
+                rotation, mean = half_whitening(own, own.shape[1])
             net.add_head(rotation[: dim or min(DIM, net.features)], mean)
         np.save(self._folder.likeness, likeness)
         return np.asarray(likeness, np.float32)
+
+    def _judged(self, products: Sequence[Product]) -> NDArray[np.float32]:
+        judge = self._load(self._options.judge)
+        parts = [products[i : i + JUDGED_AT_ONCE] for i in range(0, len(products), JUDGED_AT_ONCE)]
+        return np.concatenate([judge.encode([product.first.tight() for product in part]) for part in parts])
 
     def _rows(self) -> Rows:
         products = self._material.products

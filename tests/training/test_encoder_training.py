@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from training.encoder_shop import catalog, encoder_start
@@ -150,6 +151,18 @@ def test_refusals(options: EncoderOptions, change: dict[str, object], message: s
 def test_catalogues_too_small(options: EncoderOptions, count: int, error: type, tmp_path: Path) -> None:
     with pytest.raises(error):
         go(replace(options, catalog=catalog(tmp_path / "few", count)), tmp_path / "out")
+
+
+def test_a_judge_says_what_is_alike_and_nothing_else(options: EncoderOptions, tmp_path: Path) -> None:
+    judge = encoder_start(tmp_path / "judge", "clip")
+    own, _ = go(replace(options, steps=1), tmp_path / "own")
+    judged, _ = go(replace(options, steps=1, judge=str(judge)), tmp_path / "judged")
+    before, after = (np.load(tmp_path / name / "likeness.npy") for name in ("own", "judged"))
+    assert len(before) == len(after) and not np.allclose(before @ before.T, after @ after.T, atol=0.05)
+    assert np.allclose(np.linalg.norm(after, axis=1), 1, atol=1e-5)
+    assert judged.recall_before == own.recall_before
+    encoder = load_encoder(EmbedSettings(encoder=str(tmp_path / "judged" / "encoder"), device="cpu"))
+    assert encoder.dim == options.dim
 
 
 def test_a_thread_needs_no_signals(options: EncoderOptions, tmp_path: Path) -> None:

@@ -11,15 +11,15 @@ from recognition.embedding.loading import load_encoder
 from recognition.embedding.openvino_convert import noise_pictures
 from recognition.settings import EmbedSettings
 from recognition.training.encoder_net import EncoderNet
-from recognition.training.starter_net import build_tower, main, write_start
+from recognition.training.starter_net import Variant, build_tower, main, write_start
 
 
 def published(folder: Path) -> Path:
-    """A file like the published one: EfficientNet-Lite0 without gates, with a classifier, under other names."""
+    """A file like the published one: EfficientNet-Lite2 without gates, with a classifier, under other names."""
     state = build_tower(64, None, seed=3).state_dict()
     kept = {f"x{number}.{name}": value for number, (name, value) in enumerate(state.items()) if "squeeze" not in name}
-    torch.save({**kept, "_fc.weight": torch.zeros(2, 2)}, folder / "lite0.pth")
-    return folder / "lite0.pth"
+    torch.save({**kept, "_fc.weight": torch.zeros(2, 2)}, folder / "lite2.pth")
+    return folder / "lite2.pth"
 
 
 def test_published_weights_are_taken_over(tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ def test_published_weights_are_taken_over(tmp_path: Path) -> None:
 
 def test_a_file_of_another_network(tmp_path: Path) -> None:
     torch.save({"a.weight": torch.zeros(3, 3)}, tmp_path / "other.pth")
-    with pytest.raises(ValueError, match="EfficientNet-Lite0"):
+    with pytest.raises(ValueError, match="EfficientNet-Lite2"):
         build_tower(64, tmp_path / "other.pth")
 
 
@@ -49,19 +49,29 @@ def test_a_random_start_tells_pictures_apart(tmp_path: Path) -> None:
     assert (vectors @ vectors.T - np.eye(len(vectors))).max() < 0.999
 
 
-def test_of_published_weights_the_first_five_blocks_stay(tmp_path: Path) -> None:
-    tower = build_tower(64, None, seed=3)
+@pytest.mark.parametrize(("variant", "frozen", "trained"), [("lite0", 5, 11), ("lite2", 7, 14)])
+def test_of_published_weights_the_first_blocks_stay(
+    variant: Variant, frozen: int, trained: int, tmp_path: Path
+) -> None:
+    tower = build_tower(64, None, seed=3, variant=variant)
     for module in tower.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_mean.fill_(0.1)
     kept = {n: v for n, v in tower.state_dict().items() if "squeeze" not in n}
-    torch.save(kept, tmp_path / "lite0.pth")
-    write_start(tmp_path / "start", tmp_path / "lite0.pth", size=160)
+    torch.save(kept, tmp_path / "lite.pth")
+    write_start(tmp_path / "start", tmp_path / "lite.pth", size=160, variant=variant)
     net = EncoderNet(tmp_path / "start", "start", "", 0, "most")
     blocks = net.tower.model.encoder.blocks
-    trained = [any(weight.requires_grad for weight in block.parameters()) for block in blocks]
-    assert trained == [False] * 5 + [True] * 11
+    learns = [any(weight.requires_grad for weight in block.parameters()) for block in blocks]
+    assert learns == [False] * frozen + [True] * trained
     assert net.training_spec.size == (144, 144) and not net.fresh_norms
+
+
+@pytest.mark.parametrize(("variant", "millions"), [("lite0", 3.4), ("lite2", 4.8)])
+def test_sizes_of_the_networks(variant: Variant, millions: float) -> None:
+    tower = build_tower(64, None, variant=variant)
+    held = sum(w.numel() for n, w in tower.named_parameters() if "squeeze" not in n)
+    assert held / 1e6 == pytest.approx(millions, abs=0.05)
 
 
 def test_the_command_line_of_the_module(

@@ -44,13 +44,14 @@ def test_defaults_are_left_to_the_library(asked: Asked, cli: Cli) -> None:
 
 def test_every_option_arrives(asked: Asked, cli: Cli) -> None:
     line = (
-        "--catalog c.csv --images i --crops c --photos p --packshots s --from siglip --train last --loss sigmoid "
-        "--dim 64 --steps 9 --batch 7 --rate 0.001 --size 96 --seed 3 --overwrite --out out"
+        "--catalog c.csv --images i --crops c --photos p --packshots s --from siglip --judge starter --train last "
+        "--loss sigmoid --dim 64 --steps 9 --batch 7 --rate 0.001 --size 96 --seed 3 --overwrite --out out"
     )
     cli("train", "encoder", *line.split())
     assert asked["overwrite"] and asked["options"] == EncoderOptions(
-        catalog=Path("c.csv"), images=Path("i"), crops=Path("c"), photos=Path("p"), packshots=Path("s"), start="siglip",
-        part="last", loss="sigmoid", dim=64, steps=9, batch=7, rate=0.001, size=96, seed=3,
+        catalog=Path("c.csv"), images=Path("i"), crops=Path("c"), photos=Path("p"), packshots=Path("s"),
+        start="siglip", judge="starter", part="last", loss="sigmoid", dim=64, steps=9, batch=7, rate=0.001, size=96,
+        seed=3,
     )  # fmt: skip
 
 
