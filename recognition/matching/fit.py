@@ -17,6 +17,9 @@ RIDGE = 0.01
 CHOICE_PRINT, KNOWN_PRINT = 0.6, 0.15
 """Least weights of print. Views are made of the references' own pixels: laid over each other they are all but equal,
 which no photo is, so that they teach likeness and no print. Chosen on rendered shelves."""
+CHOICE_HUE = 2.0
+"""Least weight of hue: what is left of a far or blurred pack tells flavours apart by it, and views are seldom so small.
+Chosen on rendered shelves."""
 
 
 def fit_choice(
@@ -78,7 +81,7 @@ def fit_model(
     strangers, others: features and candidates of the same views with it left out.
     """
     features = known.shape[2]
-    choice = fit_choice(known, present, own, (0.0, CHOICE_PRINT, 0.0, 0.0)[:features])
+    choice = fit_choice(known, present, own, (0.0, CHOICE_PRINT, 0.0, CHOICE_HUE)[:features])
     blank = Model(choice, (0.0,) * (features + 2), 0.0, -np.inf)
     there = own >= 0
     asked = _questions(blank, known[there], present[there]), _questions(blank, strangers, others)
