@@ -4,8 +4,8 @@ A view speaks for its first candidate with the log-odds of its calibrated confid
 two. That a view names nothing says little, and many such views hardly more: they are alike, and a small or blurred
 pack is often not found in the catalogue. A sum fades a little with each view and is bounded, so another product wins
 in the end; much faster once the place is known to look otherwise (`reconsider`). An answer stays until another one
-leads it by `_LEAD`; a SKU that was named gives way only to what two views have said, or one that is far ahead, and to
-"none" only after three.
+leads it by `_LEAD`, by less among the first views, which are often cut or blurred; a SKU that was named gives way only
+to what two views have said, or one that is far ahead, and to "none" only after three.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from recognition.types import NO_SKU, Matches, Status
 _FADES = 0.9
 _RECONSIDERED = 0.2  # of the evidence that is left when the place looks otherwise
 _LEAD = 0.7
-_APART = 0.3  # by which the first candidate must lead to be named at first
+_APART = 0.3  # by which the first candidate must lead to be named at first, or in the place of what a few views named
+_SETTLED = 6  # views from which on an answer is no longer one of the first
 _VIEWS, _VIEWS_UNKNOWN = 2, 3
 _FAR_AHEAD = 1.4
 _LEAST, _MOST = 0.4, 4.0  # log-odds of one view
@@ -114,7 +115,8 @@ class Votes:
         leader = ranked[0]
         second = self._sums[ranked[1]] if len(ranked) > 1 else 0.0
         if self._held is not None and leader != self._held:
-            lead = _APART if self._held == NO_SKU else _LEAD
+            settled = self._held != NO_SKU and self.views > _SETTLED
+            lead = _LEAD if settled else _APART
             ahead = self._sums[leader] - self._sums.get(self._held, 0.0)
             wanted = _VIEWS_UNKNOWN if leader == NO_SKU else 1 if ahead >= _FAR_AHEAD else _VIEWS
             if ahead < lead or (self._held != NO_SKU and self._spoken[leader] < wanted):

@@ -40,6 +40,8 @@ NOTHING = view(Status.UNKNOWN, 0.05)
         ([seen(A), seen(B)], Status.RECOGNIZED, A),  # as sure as the other: stays
         ([seen(A, 0.55), seen(B, 0.95)], Status.RECOGNIZED, B),  # far surer than a poor first view
         ([seen(A), seen(B), seen(B)], Status.RECOGNIZED, B),
+        ([seen(A, 0.75), seen(B, 0.7), seen(B, 0.7)], Status.RECOGNIZED, B),  # the first of few views says little
+        ([seen(A, 0.75)] * 4 + [seen(B, 0.7)] * 4, Status.RECOGNIZED, A),  # of many it stays in doubt
         ([seen(A, 0.99)] * 10 + [seen(B, 0.6)] * 3, Status.RECOGNIZED, A),
         ([seen(A, 0.99)] * 10 + [seen(B, 0.99)] * 4, Status.RECOGNIZED, B),  # old evidence fades
         ([seen(A)] * 3 + [NOTHING], Status.RECOGNIZED, A),
