@@ -20,7 +20,7 @@ _CUT_S, _CUT_NAMED_S = 3.0, 0.8  # the same at the border of the picture: a came
 _UNSURE_S = 3.0  # for which a still picture is looked at again and again to be sure of a product
 _CUT_SURE = 0.6  # confidence of a SKU of which a cut view is enough
 
-_RETRIES = 3  # further views of a product whose answer is contested or unsure
+_RETRIES = 7  # further views of a product whose answer is contested or unsure
 _APART_S = 0.3  # seconds between two views of one product
 _MOST_EVIDENCE, _MOST_AGAINST, _MOST_NAMED = 10.0, 2.0, 2.0
 _LEAST_SCORE = 0.4  # of the detector, below which it shows nothing
