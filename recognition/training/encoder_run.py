@@ -85,9 +85,9 @@ def train_encoder(
     options.check()
     options = replace(options, fit=settings.embed.fit)
     folder = RunFolder(out)
-    path, name = encoder_folder(options.start)
-    if path.resolve().is_relative_to(out.resolve()):
-        raise UsageError(f"--from {path} lies in the folder of the new run", "give another --out")
+    path, name = _outside(out, "--from", options.start)
+    if options.judge:
+        _outside(out, "--judge", options.judge)
     device = torch.device(best_device(settings.embed.device))
     torch.manual_seed(options.seed)
     net = EncoderNet(path, name, options.fit, options.size, options.part)
@@ -230,6 +230,14 @@ class _Run:
 
     def _load(self, name: str) -> Encoder:
         return load_encoder(replace(self._settings.embed, encoder=name))
+
+
+def _outside(out: Path, option: str, encoder: str) -> tuple[Path, str]:
+    """An encoder's folder and name. A run that is begun anew in `out` removes what is in there."""
+    path, name = encoder_folder(encoder)
+    if path.resolve().is_relative_to(out.resolve()):
+        raise UsageError(f"{option} {path} lies in the folder of the new run", "give another --out")
+    return path, name
 
 
 def _gather(options: EncoderOptions, folder: RunFolder, settings: Settings, longest: int, say: Say) -> list[Source]:

@@ -127,6 +127,18 @@ def test_the_start_is_not_written_over(options: EncoderOptions, tmp_path: Path) 
         go(options, tmp_path, overwrite=True)
 
 
+def test_the_judge_is_looked_for_before_anything_is_done(options: EncoderOptions, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(WeightsError, match="no such folder or name"):
+        go(replace(options, judge="no/such/judge"), out)
+    assert not out.exists()
+    go(options, out)
+    before = weights(out)
+    with pytest.raises(UsageError, match=r"--judge .* lies in the folder"):
+        go(replace(options, judge=str(out / "encoder")), out, overwrite=True)
+    assert weights(out) == before
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
