@@ -19,7 +19,7 @@ CHOICE_PRINT, KNOWN_PRINT = 0.6, 0.15
 which no photo is, so that they teach likeness and no print. Chosen on rendered shelves."""
 CHOICE_HUE = 2.0
 """Least weight of hue: what is left of a far or blurred pack tells flavours apart by it, and views are seldom so small.
-Chosen on rendered shelves."""
+On rendered walks more was better still, on photos in the hand, whose light is another one, worse."""
 
 
 def fit_choice(
