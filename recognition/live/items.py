@@ -8,6 +8,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
+from recognition.live.parallax import Parallax
 from recognition.live.tracking import UNTRACKED
 from recognition.live.views import Look, better
 from recognition.live.votes import Answer, Votes, log_odds
@@ -72,6 +73,7 @@ class Item:
     alike: float = -1e9
     row: int = -1
     votes: Votes = field(default_factory=Votes)
+    parallax: Parallax = field(default_factory=Parallax)
     told: Answer | None = None
     best: float = 0.0
     embedded_at: float = -1e9

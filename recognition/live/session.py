@@ -79,7 +79,8 @@ class Session:
             Sighting(
                 seconds=frame.seconds,
                 part=self._motion.part,
-                moving=to_part is not before,
+                moving=self.processed > 1 and to_part is not before,
+                middle=_middle(grey, to_part),
                 boxes=boxes,
                 scores=found.scores,
                 tracks=self.tracks.update(boxes, found.scores),
@@ -193,6 +194,12 @@ def _sku_name(sku: int, skus: Mapping[int, Sku]) -> str:
 def carry(boxes: NDArray[np.float32], homography: Homography) -> NDArray[np.float32]:
     """Boxes float32 (n, 4) after a homography."""
     return moved(boxes.astype(np.float64), homography).astype(np.float32)
+
+
+def _middle(grey: NDArray[np.uint8], to_part: Homography) -> NDArray[np.float64]:
+    """What the middle of a picture shows, (2,), coordinates of the shelf."""
+    height, width = grey.shape
+    return np.asarray(cv2.perspectiveTransform(np.array([[[width / 2, height / 2]]]), to_part)[0, 0])
 
 
 def _homes(items: list[Item]) -> NDArray[np.float32]:

@@ -7,7 +7,7 @@ has looked steady without it for `_GONE_S`. Where what is above and below looks 
 `_CLEAR_S` if most of the neighbours are found, else somebody stands in front, and `_PATIENCE_S` are waited. It went
 when it was last seen. A product that the detector overlooks while its place looks as before is still there, whatever a
 track says. To come and to go is a jump in how the place looks; a pack behind others that slides from view while the
-camera walks by makes none.
+camera walks by makes none. What stands behind a product of the front row is none of the planogram (see parallax.py).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from recognition.detection.boxes import inside_matrix, intersections
 from recognition.live.items import Box, Item, Phase
 from recognition.live.overlap import INSIDE, PLACE, far, overlap, same_places, share_matrix, shared, stacked
+from recognition.live.parallax import Parallax
 from recognition.live.tracking import UNTRACKED
 from recognition.live.views import Look
 from recognition.outputs.live_events import EventKind
@@ -30,7 +31,8 @@ from recognition.types import NO_SKU, Matches
 
 _BELIEVED = 2.5  # log-odds for a candidate to be a product: two sure boxes, or half a dozen unsure ones
 _SURE = 8.0  # the same for events: a box that comes and goes is no event
-_NAMELESS_S = 2.0  # events of what no SKU is known for wait so long: pieces and shadows are nameless too
+_SETTLES_S = 2.0  # events wait so long for a name, as pieces and shadows have none, and for what parallax tells
+_STOPPED_S = 0.4  # a camera that does not move for so long stands
 _RESTS_S = 0.4  # a product that was moved rests in its new place after this time
 _FRAME_S = 0.08  # pictures that follow each other faster say the same again
 _GONE_S = 0.8
@@ -42,6 +44,7 @@ _PATIENCE_S = 8.0
 _CARRIED_S = 3.0  # a product that is carried about has left its place after this time
 _FORGET_S = 1.0  # a candidate that is not seen again
 _DOUBLE = 0.5  # of the smaller box: what two products never share
+_HIDDEN = 0.3  # of a product: so much of it is behind another one
 _HOME_PULL = 0.2  # how far a sighting pulls a place: boxes tremble
 _RESTING = 0.9  # least overlap with where a product that is carried came to rest
 _STALE_S = 3600.0  # a part of the shelf that is not shown for so long is forgotten: the camera was moved
@@ -53,14 +56,15 @@ _MOST_GONE = 500
 class Sighting:
     """What one frame shows, boxes in the coordinates of a part of the shelf.
 
-    moving: whether the camera moved since the frame before. scores: of the detector. cut: ends at the picture's border.
-    qualities: see views.py. whole: whether a place is wholly in view. look: how a place looks in this frame. since:
+    moving: whether the camera moved since the frame before. middle: of the picture, (2,). scores: of the detector.
+    cut: ends at the picture's border. qualities: see views.py. whole: whether a place is wholly in view. look: how a place looks in this frame. since:
     since when the place of a product has looked as it does.
     """
 
     seconds: float
     part: int
     moving: bool
+    middle: NDArray[np.float64]
     boxes: NDArray[np.float32]
     scores: NDArray[np.float32]
     tracks: NDArray[np.int64]
@@ -132,6 +136,7 @@ class Shelf:
         for item in moving:
             boxes = moved(np.stack([item.home, item.box, item.anchor]).astype(np.float64), joined.homography)
             item.part, (item.home, item.box, item.anchor) = joined.into, boxes.astype(np.float32)
+            item.parallax = Parallax()
             twin = next((o for o in older if shared(o.home, item.home) >= INSIDE and o.phase is not Phase.GONE), None)
             if twin is not None and item.phase is not Phase.GONE:
                 twin.track, twin.last, twin.row = item.track, item.last, -1
@@ -156,8 +161,11 @@ class Shelf:
             if item.votes.views and item.seen > 1 and item.belief >= _BELIEVED and item.old_enough(self._now):
                 self._believe(item)
         self._drop_pieces()
+        self._step_back()
         for item in [item for item in self.present if not item.sure and item.belief >= _SURE]:
-            if item.votes.answer().sku != NO_SKU or self._now - item.first >= _NAMELESS_S:
+            walks = self._now - self._moved < _STOPPED_S and self._moved >= item.first
+            unsettled = item.votes.answer().sku == NO_SKU or (walks and item.parallax.open)
+            if not unsettled or self._now - item.first >= _SETTLES_S:
                 self._announce(item)
         for item in [item for item in self.present if item.sure]:
             self._tell(item)
@@ -210,6 +218,8 @@ class Shelf:
         box = seen.boxes[row].copy()
         item = Item(self._number, seen.part, box, self._now, seen.look(box), bool(seen.cut[row]))
         item.row, item.track = row, int(seen.tracks[row])
+        if not item.cut:
+            item.parallax.add(seen.middle, box)
         item.found(float(seen.scores[row]), self._weight)
         self.items.append(item)
 
@@ -229,6 +239,8 @@ class Shelf:
         item.sighted = self._now
         item.box, item.last, item.seen = box.copy(), self._now, item.seen + 1
         item.found(float(seen.scores[item.row]), self._weight)
+        if not seen.cut[item.row]:
+            item.parallax.add(seen.middle, box)
         at_home = overlap(box, item.home) >= PLACE or item.cut or bool(seen.cut[item.row])
         if not at_home:
             self._carried(item, seen)
@@ -240,6 +252,8 @@ class Shelf:
             if item.cut:
                 item.cut, item.anchor = False, item.home.copy()  # the rest of it comes into view: it does not move
         self._compare(item, seen)
+        if item.phase is Phase.CANDIDATE and item.parallax.behind and item.jumped == self._now:
+            self.items.remove(item)  # something was put before what stands behind: it is found as a product of its own
 
     def _compare(self, item: Item, seen: Sighting) -> None:
         """Does the place of a product that was seen there still look as it did?"""
@@ -270,6 +284,7 @@ class Shelf:
             item.empty_since = self._now
         if self._now - item.away_since >= _RESTS_S:
             item.home, item.empty_since, item.away_since = item.box.copy(), None, None
+            item.parallax = Parallax()
             item.take_glance(seen.look(item.home), self._now)
             item.renew()
         elif self._now - item.empty_since > _CARRIED_S:
@@ -324,7 +339,7 @@ class Shelf:
     def _believe(self, item: Item) -> None:
         """A candidate becomes a product, unless another box in its place is found more often."""
         rivals = [o for o in self.present if o.part == item.part and shared(o.home, item.home) >= _DOUBLE]
-        if any(rival.belief >= item.belief for rival in rivals):
+        if any(rival.belief >= item.belief for rival in rivals) or self._stands_behind(item):
             return
         item.phase, item.anchor = Phase.PRESENT, item.home.copy()
         for rival in rivals:  # its box was not one product, or a piece of one: nothing happened on the shelf
@@ -339,6 +354,20 @@ class Shelf:
         for item in here:
             if item.row < 0 and item.belief <= 0 and any(shared(o.home, item.home) >= _DOUBLE for o in found):
                 self.items.remove(item)
+
+    def _step_back(self) -> None:
+        """What turns out to stand behind the front row is no product of the planogram, and no news."""
+        for item in self.present:
+            if item.row >= 0 and self._stands_behind(item):
+                item.phase, item.sure, item.told = Phase.CANDIDATE, False, None
+
+    def _stands_behind(self, item: Item) -> bool:
+        """Whether a product of the front row would hide it from a camera straight ahead."""
+        if not item.parallax.behind:
+            return False
+        straight = item.parallax.straight(item.home)
+        front = (o for o in self.present if o.part == item.part and not o.parallax.behind)
+        return any(shared(o.home, straight) >= _HIDDEN for o in front)
 
     def _announce(self, item: Item) -> None:
         """A product that is sure to be there is told: a new one, or one that is back in a place that was empty."""

@@ -18,6 +18,7 @@ from recognition.types import Detections, Frame, Image, Matches, Sku, Status
 SIZE = (240, 480)  # height, width of a frame, pixels
 PLACES = [(20 + 75 * i, 60, 75 + 75 * i, 160) for i in range(6)]
 FPS = 10.0
+STRANGER = 1000  # packs from this number on are in no catalogue
 
 
 @cache
@@ -91,7 +92,7 @@ class Scene:
 
     def match(self, crops: list[Image]) -> Matches:
         self.embedded += len(crops)
-        names = sorted(set(self.places.values()) | set(range(1, 10)))
+        names = sorted({sku for sku in self.places.values() if sku < STRANGER} | set(range(1, 10)))
         skus, scores = np.full((len(crops), 2), -1, np.int64), np.full((len(crops), 2), -np.inf, np.float32)
         for row, crop in enumerate(crops):
             cosines = [_cosine(crop[..., ::-1], pack(sku)) for sku in names]

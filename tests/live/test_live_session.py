@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from live.live_scene import PLACES, Film, Scene, kinds
+from live.live_scene import PLACES, STRANGER, Film, Scene, kinds
 
 from recognition.live.votes import Votes
 from recognition.settings import StreamSettings
@@ -274,3 +274,10 @@ def test_before_a_camera_that_moves_nothing_is_told_of_what_has_no_name(film: Fi
     del film.scene.places[PLACES[2]]
     assert [kind for kind, _ in kinds(film.play(3))] == ([] if moved else ["disappeared"])
     assert len(film.session.planogram().detections) == 5
+
+
+def test_a_camera_that_never_moved_tells_of_a_product_without_a_name() -> None:
+    film = Film(Scene({PLACES[1]: 1, PLACES[3]: STRANGER}))
+    assert kinds(film.play(4.0)) == [("appeared", "S1"), ("recognized", "S1"), ("appeared", "")]
+    del film.scene.places[PLACES[3]]
+    assert kinds(film.play(4.0)) == [("disappeared", "")]

@@ -1,0 +1,108 @@
+"""What a camera that walks by tells of depth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from recognition.live.parallax import Parallax
+from recognition.live.state import News, Shelf, Sighting
+from recognition.live.views import Look
+from recognition.types import Matches, Status
+
+GREY = np.random.default_rng(5).integers(0, 255, (400, 1600), np.uint8)
+FRONT = [(100 + 60 * i, 100, 150 + 60 * i, 200) for i in (0, 1, 2, 6, 7, 8)]  # room for three in the middle
+DEPTH = 0.05
+
+
+def walk(slope: float, steps: int = 30, step: float = 12.0, tremble: float = 1.0) -> Parallax:
+    """A product that would be seen at x = 500 from straight ahead, before a camera that starts at x = 600."""
+    dice, parallax = np.random.default_rng(3), Parallax()
+    for number in range(steps):
+        camera = np.array([600.0 + number * step, 300.0])
+        x = 500 * (1 - slope) + slope * camera[0] + dice.normal(0, tremble)
+        parallax.add(camera, np.array([x - 20, 260, x + 20, 340 + dice.normal(0, tremble)], np.float32))
+    return parallax
+
+
+@pytest.mark.parametrize(
+    ("slope", "steps", "step", "behind", "is_open"),
+    [
+        (0.06, 30, 12.0, True, True),
+        (0.0, 30, 12.0, False, False),
+        (0.0, 30, 0.0, False, True),  # a camera that stands
+        (0.06, 30, 1.0, False, True),  # one that trembles
+        (0.06, 5, 12.0, False, True),  # too few sightings
+        (0.008, 60, 12.0, False, False),  # a row that is a little uneven
+    ],
+)
+def test_what_goes_along_with_the_camera_stands_behind(
+    slope: float, steps: int, step: float, behind: bool, is_open: bool
+) -> None:
+    parallax = walk(slope, steps, step)
+    assert (parallax.behind, parallax.open) == (behind, is_open)
+
+
+def test_where_it_would_be_seen_from_straight_ahead() -> None:
+    box = np.array([510, 260, 550, 340], np.float32)
+    assert walk(0.06).straight(box) == pytest.approx([480, 260, 520, 340], abs=4)
+
+
+def test_boxes_that_tremble_much_prove_nothing() -> None:
+    assert not walk(0.03, steps=12, tremble=15).behind
+
+
+def test_a_camera_that_stops_does_not_make_it_forget() -> None:
+    parallax, box = walk(0.06), np.array([510, 260, 550, 340], np.float32)
+    for _ in range(1000):
+        parallax.add(np.array([948.0, 300.0]), box)
+    assert parallax.behind
+
+
+def pass_by(x: float, frames: int = 60, step: float = 10.0) -> tuple[Shelf, list[News]]:
+    """A camera walks from x = 200 along a front row and one product of the second row, seen at x from straight ahead."""
+    shelf, news = Shelf(), []
+    for number in range(frames):
+        middle = 200 + number * step
+        seen = x * (1 - DEPTH) + DEPTH * middle
+        boxes = np.array([*FRONT, (seen, 100, seen + 50, 200)], np.float32)
+        boxes = boxes[: len(FRONT) + all(seen > box[0] + 25 or seen < box[0] - 25 for box in FRONT)]
+        count = len(boxes)
+        rows = shelf.observe(
+            Sighting(
+                seconds=number / 10,
+                part=0,
+                moving=number > 0 and step > 0,
+                middle=np.array([middle, 150.0]),
+                boxes=boxes,
+                scores=np.full(count, 0.9, np.float32),
+                tracks=np.arange(count),
+                qualities=np.full(count, 50.0),
+                cut=np.zeros(count, bool),
+                whole=lambda box: True,
+                look=lambda box: Look.at(GREY, box),
+                since=lambda item: item.first,
+            )
+        )
+        skus = np.stack([np.array(rows, np.int64), np.full(len(rows), -1)], axis=1).reshape(-1, 2)
+        recognized = np.full(len(rows), Status.RECOGNIZED, np.int8)
+        high = np.full(len(rows), 0.9, np.float32)
+        news += shelf.conclude(Matches(recognized, skus, np.stack([high, -high], axis=1).reshape(-1, 2), high))
+    return shelf, news
+
+
+def test_what_another_product_hides_from_straight_ahead_is_none_of_the_planogram_and_no_news() -> None:
+    shelf, news = pass_by(x=225)
+    assert len(shelf.items) == len(FRONT) + 1  # it is found, and followed
+    assert len(shelf.present) == len(FRONT)
+    assert {one.item.number for one in news} == {item.number for item in shelf.present}
+
+
+def test_a_product_that_stands_farther_back_with_nothing_before_it_is_one() -> None:
+    shelf, news = pass_by(x=330)
+    assert len(shelf.present) == len({one.item.number for one in news}) == len(FRONT) + 1
+
+
+def test_before_a_camera_that_stands_nothing_is_known_of_depth_and_nothing_waits() -> None:
+    shelf, news = pass_by(x=330, frames=15, step=0.0)
+    assert len(shelf.present) == len({one.item.number for one in news}) == len(FRONT) + 1
