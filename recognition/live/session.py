@@ -15,7 +15,8 @@ from recognition.embedding.crops import cut_crops
 from recognition.live.items import Box, Item
 from recognition.live.motion import CameraMotion
 from recognition.live.past import Past
-from recognition.live.state import News, Shelf, Sighting
+from recognition.live.sighting import News, Sighting
+from recognition.live.state import Shelf
 from recognition.live.still import StillPicture
 from recognition.live.tracking import Tracks
 from recognition.live.views import Look, cut, qualities

@@ -13,17 +13,16 @@ camera walks by makes none. What stands behind a product of the front row is non
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recognition.detection.boxes import inside_matrix, intersections
-from recognition.live.items import Box, Item, Phase
+from recognition.live.items import Item, Phase
 from recognition.live.overlap import INSIDE, PLACE, far, overlap, same_places, share_matrix, shared, stacked
 from recognition.live.parallax import Parallax
+from recognition.live.sighting import News, Sighting
 from recognition.live.tracking import UNTRACKED
-from recognition.live.views import Look
 from recognition.outputs.live_events import EventKind
 from recognition.shelves.keyframes import Joined
 from recognition.shelves.places import moved
@@ -50,40 +49,6 @@ _RESTING = 0.9  # least overlap with where a product that is carried came to res
 _STALE_S = 3600.0  # a part of the shelf that is not shown for so long is forgotten: the camera was moved
 _MOST_ITEMS = 5000
 _MOST_GONE = 500
-
-
-@dataclass(frozen=True, eq=False)
-class Sighting:
-    """What one frame shows, boxes in the coordinates of a part of the shelf.
-
-    moving: whether the camera moved since the frame before. middle: of the picture, (2,). scores: of the detector.
-    cut: ends at the picture's border. qualities: see views.py. whole: whether a place is wholly in view. look: how a place looks in this frame. since:
-    since when the place of a product has looked as it does.
-    """
-
-    seconds: float
-    part: int
-    moving: bool
-    middle: NDArray[np.float64]
-    boxes: NDArray[np.float32]
-    scores: NDArray[np.float32]
-    tracks: NDArray[np.int64]
-    qualities: NDArray[np.float64]
-    cut: NDArray[np.bool_]
-    whole: Callable[[Box], bool]
-    look: Callable[[Box], Look]
-    since: Callable[[Item], float]
-
-
-@dataclass(frozen=True)
-class News:
-    """Something that happened to an item. seconds: when it began. was: former answer, or former place."""
-
-    kind: EventKind
-    item: Item
-    seconds: float
-    box: Box
-    was: int | Box | None = None
 
 
 class Shelf:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from recognition.live.parallax import Parallax
-from recognition.live.state import News, Shelf, Sighting
+from recognition.live.sighting import News, Sighting
+from recognition.live.state import Shelf
 from recognition.live.views import Look
 from recognition.types import Matches, Status
 
@@ -60,7 +61,7 @@ def test_a_camera_that_stops_does_not_make_it_forget() -> None:
 
 
 def pass_by(x: float, frames: int = 60, step: float = 10.0) -> tuple[Shelf, list[News]]:
-    """A camera walks from x = 200 along a front row and one product of the second row, seen at x from straight ahead."""
+    """A camera walks from x = 200 along a front row and one product of the second, seen at x from straight ahead."""
     shelf, news = Shelf(), []
     for number in range(frames):
         middle = 200 + number * step

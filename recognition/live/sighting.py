@@ -1,0 +1,47 @@
+"""What a frame tells the shelf, and what the shelf tells of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recognition.live.items import Box, Item
+from recognition.live.views import Look
+from recognition.outputs.live_events import EventKind
+
+
+@dataclass(frozen=True, eq=False)
+class Sighting:
+    """What one frame shows, boxes in the coordinates of a part of the shelf.
+
+    moving: whether the camera moved since the frame before. middle: of the picture, (2,). scores: of the detector. cut:
+    ends at the picture's border. qualities: see views.py. whole: whether a place is wholly in view. look: how a place
+    looks in this frame. since: since when the place of a product has looked as it does.
+    """
+
+    seconds: float
+    part: int
+    moving: bool
+    middle: NDArray[np.float64]
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    tracks: NDArray[np.int64]
+    qualities: NDArray[np.float64]
+    cut: NDArray[np.bool_]
+    whole: Callable[[Box], bool]
+    look: Callable[[Box], Look]
+    since: Callable[[Item], float]
+
+
+@dataclass(frozen=True)
+class News:
+    """Something that happened to an item. seconds: when it began. was: former answer, or former place."""
+
+    kind: EventKind
+    item: Item
+    seconds: float
+    box: Box
+    was: int | Box | None = None
