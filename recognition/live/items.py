@@ -45,12 +45,11 @@ class Item:
     box. look: the place when the product was known to stand there; glance, before: the place in the latest frame, and
     in the one before; steady_since: since when glances agree. empty_since, odd_since: since when the place looks as if
     the product were gone, or were another one, and nothing moves there. vanished: when it first looked so, somebody in
-    front or not.
-    row: of the current frame.
-    seen: frames in which it was found. score: of the detector, mean over these. evidence: log-odds that there is a
-    product; each box speaks for it, each frame that should have one and has none against it. sure: whether events are
-    told of it. renewed: since when the place looks otherwise than when the answer was told. jumped: when its look
-    changed within two frames; alike: when it last looked as it should.
+    front or not. row: of the current frame. seen: frames in which it was found. score: of the detector, mean over
+    these. evidence: log-odds that there is a product; each box speaks for it, each frame that should have one and has
+    none against it. proven: whether there once was enough of it for events, and a name; sure: whether events are told
+    of it. renewed: since when the place looks otherwise than when the answer was told. jumped: when its look changed
+    within two frames; alike: when it last looked as it should. parallax: what a moving camera tells of its depth.
     best: quality of the best view that was embedded. told: the answer last told.
     """
 
@@ -67,6 +66,7 @@ class Item:
     seen: int = 1
     score: float = 0.0
     evidence: float = 0.0
+    proven: bool = False
     sure: bool = False
     renewed: float | None = None
     jumped: float = -1e9

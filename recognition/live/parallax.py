@@ -63,7 +63,9 @@ class Parallax:
         return slope + _OPEN_ERRORS * error > _DEEP
 
     def straight(self, box: Box) -> Box:
-        """Where a box (4,) would be seen from straight ahead."""
+        """Where a box (4,) would be seen from straight ahead, for all that is known."""
+        if not self._count:
+            return box
         slope, _ = self._slope()
         middle = (self._product - slope * self._camera) / (1 - slope)
         return np.asarray(box + np.tile(middle - _middle(box), 2), np.float32)

@@ -128,9 +128,13 @@ class Shelf:
         self._drop_pieces()
         self._step_back()
         for item in [item for item in self.present if not item.sure and item.belief >= _SURE]:
+            named = item.votes.answer().sku != NO_SKU
+            item.proven = item.proven or named
             walks = self._now - self._moved < _STOPPED_S and self._moved >= item.first
-            unsettled = item.votes.answer().sku == NO_SKU or (walks and item.parallax.open)
-            if not unsettled or self._now - item.first >= _SETTLES_S:
+            deep = walks and item.parallax.open
+            if deep and self._hidden(item):
+                continue
+            if (named and not deep) or self._now - item.first >= _SETTLES_S:
                 self._announce(item)
         for item in [item for item in self.present if item.sure]:
             self._tell(item)
@@ -289,6 +293,8 @@ class Shelf:
         """A take is a jump; what fades out under a moving camera is a pack behind others, and no event."""
         began = next((t for t in (item.vanished, item.empty_since) if t is not None), self._now)
         abrupt = item.jumped > item.alike
+        if abrupt and item.proven and not item.sure:
+            self._announce(item)  # it went while it was still open how deep it stands
         item.phase, item.track, item.last = Phase.GONE, UNTRACKED, began
         item.away_since = item.empty_since = item.vanished = None
         if item.sure and abrupt and not self._passed_by(item):
@@ -324,14 +330,16 @@ class Shelf:
         """What turns out to stand behind the front row is no product of the planogram, and no news."""
         for item in self.present:
             if item.row >= 0 and self._stands_behind(item):
-                item.phase, item.sure, item.told = Phase.CANDIDATE, False, None
+                item.phase, item.sure, item.proven, item.told = Phase.CANDIDATE, False, False, None
 
     def _stands_behind(self, item: Item) -> bool:
-        """Whether a product of the front row would hide it from a camera straight ahead."""
-        if not item.parallax.behind:
-            return False
+        """Whether it is certain that the front row would hide it from a camera straight ahead."""
+        return item.parallax.behind and self._hidden(item)
+
+    def _hidden(self, item: Item) -> bool:
+        """Whether a product of the front row lies where it would be seen from straight ahead."""
         straight = item.parallax.straight(item.home)
-        front = (o for o in self.present if o.part == item.part and not o.parallax.behind)
+        front = (o for o in self.present if o is not item and o.part == item.part and not o.parallax.behind)
         return any(shared(o.home, straight) >= _HIDDEN for o in front)
 
     def _announce(self, item: Item) -> None:

@@ -9,11 +9,15 @@ from recognition.live.parallax import Parallax
 from recognition.live.sighting import News, Sighting
 from recognition.live.state import Shelf
 from recognition.live.views import Look
+from recognition.outputs.live_events import EventKind
 from recognition.types import Matches, Status
 
 GREY = np.random.default_rng(5).integers(0, 255, (400, 1600), np.uint8)
 FRONT = [(100 + 60 * i, 100, 150 + 60 * i, 200) for i in (0, 1, 2, 6, 7, 8)]  # room for three in the middle
 DEPTH = 0.05
+TAKEN = 4
+EMPTIED = GREY.copy()
+EMPTIED[100:200, FRONT[TAKEN][0] : FRONT[TAKEN][2]] = 60
 
 
 def walk(slope: float, steps: int = 30, step: float = 12.0, tremble: float = 1.0) -> Parallax:
@@ -60,14 +64,21 @@ def test_a_camera_that_stops_does_not_make_it_forget() -> None:
     assert parallax.behind
 
 
-def pass_by(x: float, frames: int = 60, step: float = 10.0) -> tuple[Shelf, list[News]]:
-    """A camera walks from x = 200 along a front row and one product of the second, seen at x from straight ahead."""
+def pass_by(x: float, frames: int = 60, step: float = 10.0, taken: int = 1000) -> tuple[Shelf, list[News]]:
+    """A camera walks from x = 200 along a front row and one product of the second, seen at x from straight ahead.
+
+    taken: frame from which on one of the front row is missing.
+    """
     shelf, news = Shelf(), []
     for number in range(frames):
+        grey = GREY if number < taken else EMPTIED
         middle = 200 + number * step
         seen = x * (1 - DEPTH) + DEPTH * middle
         boxes = np.array([*FRONT, (seen, 100, seen + 50, 200)], np.float32)
         boxes = boxes[: len(FRONT) + all(seen > box[0] + 25 or seen < box[0] - 25 for box in FRONT)]
+        names = np.arange(len(boxes))
+        if number >= taken:
+            boxes, names = np.delete(boxes, TAKEN, axis=0), np.delete(names, TAKEN)
         count = len(boxes)
         rows = shelf.observe(
             Sighting(
@@ -77,11 +88,11 @@ def pass_by(x: float, frames: int = 60, step: float = 10.0) -> tuple[Shelf, list
                 middle=np.array([middle, 150.0]),
                 boxes=boxes,
                 scores=np.full(count, 0.9, np.float32),
-                tracks=np.arange(count),
+                tracks=names,
                 qualities=np.full(count, 50.0),
                 cut=np.zeros(count, bool),
                 whole=lambda box: True,
-                look=lambda box: Look.at(GREY, box),
+                look=lambda box, grey=grey: Look.at(grey, box),
                 since=lambda item: item.first,
             )
         )
@@ -107,3 +118,15 @@ def test_a_product_that_stands_farther_back_with_nothing_before_it_is_one() -> N
 def test_before_a_camera_that_stands_nothing_is_known_of_depth_and_nothing_waits() -> None:
     shelf, news = pass_by(x=330, frames=15, step=0.0)
     assert len(shelf.present) == len({one.item.number for one in news}) == len(FRONT) + 1
+
+
+def test_what_is_taken_before_its_depth_is_known_is_told_of() -> None:
+    _, news = pass_by(x=225, frames=40, taken=10)
+    assert [one.kind for one in news if one.item.number == TAKEN + 1] == [EventKind.APPEARED, EventKind.DISAPPEARED]
+    assert next(one.seconds for one in news if one.kind is EventKind.DISAPPEARED) == pytest.approx(1.0)
+
+
+def test_a_product_that_was_never_wholly_seen_lies_where_it_is() -> None:
+    box = np.array([510, 260, 550, 340], np.float32)
+    assert Parallax().straight(box) is box
+    assert not Parallax().behind
