@@ -14,6 +14,9 @@ PLACE = 0.5
 """Least overlap (IoU) with a place to stand in it."""
 INSIDE = 0.7
 """Or share of the smaller box, where one of both is cut by the border."""
+DOUBLE = 0.5
+"""Of the smaller box: what two products never share."""
+_GROWS = 1.8  # times the area
 _MOVED = 0.5  # of the width or height: less is a trembling box, or a product set straight
 
 
@@ -59,6 +62,12 @@ def share_matrix(one: Boxes, other: Boxes) -> NDArray[np.float32]:
 def stacked(boxes: list[Box]) -> Boxes:
     """Boxes (4,) as an array (n, 4)."""
     return np.array(boxes, np.float32).reshape(-1, 4)
+
+
+def alike_in_size(one: Box, other: Box) -> bool:
+    """Whether two boxes (4,) may show one product: what is carried does not grow or shrink."""
+    sizes = [max(float(np.prod(box[2:] - box[:2])), 1e-6) for box in (one, other)]
+    return max(sizes) <= _GROWS * min(sizes)
 
 
 def far(one: Box, other: Box) -> bool:

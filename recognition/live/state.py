@@ -19,8 +19,20 @@ from numpy.typing import NDArray
 
 from recognition.detection.boxes import inside_matrix, intersections
 from recognition.live.items import Item, Phase
-from recognition.live.overlap import INSIDE, PLACE, far, overlap, same_places, share_matrix, shared, stacked
+from recognition.live.overlap import (
+    DOUBLE,
+    INSIDE,
+    PLACE,
+    alike_in_size,
+    far,
+    overlap,
+    same_places,
+    share_matrix,
+    shared,
+    stacked,
+)
 from recognition.live.parallax import Parallax
+from recognition.live.rivals import hidden, replaced, rivals_of, stands_behind
 from recognition.live.sighting import News, Sighting
 from recognition.live.tracking import UNTRACKED
 from recognition.outputs.live_events import EventKind
@@ -42,8 +54,6 @@ _WRONG_S = 5.0  # a product that is not found for so long gives way to what is f
 _PATIENCE_S = 8.0
 _CARRIED_S = 3.0  # a product that is carried about has left its place after this time
 _FORGET_S = 1.0  # a candidate that is not seen again
-_DOUBLE = 0.5  # of the smaller box: what two products never share
-_HIDDEN = 0.3  # of a product: so much of it is behind another one
 _HOME_PULL = 0.2  # how far a sighting pulls a place: boxes tremble
 _RESTING = 0.9  # least overlap with where a product that is carried came to rest
 _STALE_S = 3600.0  # a part of the shelf that is not shown for so long is forgotten: the camera was moved
@@ -132,7 +142,7 @@ class Shelf:
             item.proven = item.proven or named
             walks = self._now - self._moved < _STOPPED_S and self._moved >= item.first
             deep = walks and item.parallax.open
-            if deep and self._hidden(item):
+            if deep and hidden(item, self.present):
                 continue
             if (named and not deep) or self._now - item.first >= _SETTLES_S:
                 self._announce(item)
@@ -159,7 +169,7 @@ class Shelf:
             seeking[index].row, seeking[index].track = rows[column], int(seen.tracks[rows[column]])
             free.discard(rows[column])
         for item, row in tracked:
-            if item.row < 0 and row in free and self._has_left(item, seen):
+            if item.row < 0 and row in free and self._has_left(item, row, seen):
                 item.row = row
                 free.discard(row)
         self._found = stacked([item.home for item in live if item.row >= 0])
@@ -167,17 +177,19 @@ class Shelf:
         known = np.concatenate([self._found, stacked([seen.boxes[item.row] for item in live if item.row >= 0])])
         for row in sorted(free):
             box = seen.boxes[row : row + 1]
-            if share_matrix(box, known).max(initial=0.0) < _DOUBLE and not self._is_part(box, live):
+            if share_matrix(box, known).max(initial=0.0) < DOUBLE and not self._is_part(box, live):
                 self._add(row, seen)
 
     def _is_part(self, box: NDArray[np.float32], live: list[Item]) -> bool:
         """Whether a box (1, 4) is only a piece of a known product, as detectors find in blurred pictures."""
         lost = [i for i in live if i.row < 0 and i.phase is Phase.PRESENT and self._now - i.sighted < _WRONG_S]
         homes = stacked([item.home for item in lost if item.away_since is None])
-        return bool((inside_matrix(box, homes) >= _DOUBLE).any())
+        return bool((inside_matrix(box, homes) >= DOUBLE).any())
 
-    def _has_left(self, item: Item, seen: Sighting) -> bool:
+    def _has_left(self, item: Item, row: int, seen: Sighting) -> bool:
         """Whether a product that is tracked elsewhere is no longer in its place: trackers mix neighbours up."""
+        if not item.cut and not seen.cut[row] and not alike_in_size(item.home, seen.boxes[row]):
+            return False
         if item.away_since is not None or item.cut or not seen.whole(item.home):
             return True
         return not seen.look(item.home).same_place(item.look)
@@ -309,13 +321,14 @@ class Shelf:
 
     def _believe(self, item: Item) -> None:
         """A candidate becomes a product, unless another box in its place is found more often."""
-        rivals = [o for o in self.present if o.part == item.part and shared(o.home, item.home) >= _DOUBLE]
-        if any(rival.belief >= item.belief for rival in rivals) or self._stands_behind(item):
+        rivals = rivals_of(item, self.present)
+        if any(rival.belief >= item.belief for rival in rivals) or stands_behind(item, self.present):
             return
         item.phase, item.anchor = Phase.PRESENT, item.home.copy()
-        for rival in rivals:  # its box was not one product, or a piece of one: nothing happened on the shelf
+        for rival in rivals:
             self.items.remove(rival)
-            if rival.sure and not item.sure:
+            if rival.sure and not item.sure and not replaced(rival, item, self._since(item)):
+                # Its box was not one product, or a piece of one: nothing happened on the shelf.
                 item.number, item.told, item.sure = rival.number, rival.told, True
 
     def _drop_pieces(self) -> None:
@@ -323,24 +336,14 @@ class Shelf:
         here = [item for item in self.present if item.part == self._part]
         found = [item for item in here if item.row >= 0]
         for item in here:
-            if item.row < 0 and item.belief <= 0 and any(shared(o.home, item.home) >= _DOUBLE for o in found):
+            if item.row < 0 and item.belief <= 0 and any(shared(o.home, item.home) >= DOUBLE for o in found):
                 self.items.remove(item)
 
     def _step_back(self) -> None:
         """What turns out to stand behind the front row is no product of the planogram, and no news."""
         for item in self.present:
-            if item.row >= 0 and self._stands_behind(item):
+            if item.row >= 0 and stands_behind(item, self.present):
                 item.phase, item.sure, item.proven, item.told = Phase.CANDIDATE, False, False, None
-
-    def _stands_behind(self, item: Item) -> bool:
-        """Whether it is certain that the front row would hide it from a camera straight ahead."""
-        return item.parallax.behind and self._hidden(item)
-
-    def _hidden(self, item: Item) -> bool:
-        """Whether a product of the front row lies where it would be seen from straight ahead."""
-        straight = item.parallax.straight(item.home)
-        front = (o for o in self.present if o is not item and o.part == item.part and not o.parallax.behind)
-        return any(shared(o.home, straight) >= _HIDDEN for o in front)
 
     def _announce(self, item: Item) -> None:
         """A product that is sure to be there is told: a new one, or one that is back in a place that was empty."""

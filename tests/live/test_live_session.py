@@ -281,3 +281,29 @@ def test_a_camera_that_never_moved_tells_of_a_product_without_a_name() -> None:
     assert kinds(film.play(4.0)) == [("appeared", "S1"), ("recognized", "S1"), ("appeared", "")]
     del film.scene.places[PLACES[3]]
     assert kinds(film.play(4.0)) == [("disappeared", "")]
+
+
+def test_a_product_that_comes_where_a_slice_of_another_was_found_appears() -> None:
+    behind, before = (20, 60, 48, 160), (28, 60, 83, 160)
+    film = Film(Scene({PLACES[3]: 1, behind: 7}))
+    film.play(3.0)
+    del film.scene.places[behind]
+    film.scene.places[before] = 5
+    assert ("appeared", "S5") in kinds(film.play(3.0))
+    assert len(film.session.planogram().detections) == 2
+
+
+def test_a_slice_that_gives_way_to_the_whole_product_is_no_news() -> None:
+    film = Film(Scene({PLACES[3]: 1, PLACES[0]: 5}))
+    piece = (20, 60, 50, 160)
+    whole = film.scene.detect
+    film.scene.detect = lambda images: [replace(one, xyxy=sliced(one.xyxy, piece)) for one in whole(images)]
+    film.play(3.0)
+    film.scene.detect = whole
+    assert [kind for kind, _ in kinds(film.play(3.0)) if kind != "recognized"] == []
+    assert len(film.session.planogram().detections) == 2
+
+
+def sliced(xyxy: np.ndarray, piece: tuple[int, ...]) -> np.ndarray:
+    """The boxes, the one that starts where `piece` does cut to it."""
+    return np.array([piece if tuple(box[:2]) == piece[:2] else box for box in xyxy], np.float32)

@@ -1,0 +1,37 @@
+"""What speaks against a box as a product of the front row: another box in its place, or a product before it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from recognition.live.items import Item
+from recognition.live.overlap import DOUBLE, shared
+
+_CAME_S = 0.5  # what is found within this time after its place began to look so came then
+_HIDDEN = 0.3  # of a product: so much of it is behind another one
+
+
+def rivals_of(item: Item, present: Sequence[Item]) -> list[Item]:
+    """Products whose boxes lie where that of the item does: two products never share so much."""
+    return [o for o in present if o is not item and o.part == item.part and shared(o.home, item.home) >= DOUBLE]
+
+
+def replaced(rival: Item, item: Item, since: float) -> bool:
+    """Whether a product came where another box was: its place began to look otherwise when it was found.
+
+    since: since when the item's place has looked as it does, seconds.
+    """
+    otherwise = not rival.glance.same_place(rival.look) and rival.jumped >= item.first - _CAME_S
+    return otherwise and since >= item.first - _CAME_S
+
+
+def stands_behind(item: Item, present: Sequence[Item]) -> bool:
+    """Whether it is certain that the front row would hide the item from a camera straight ahead."""
+    return item.parallax.behind and hidden(item, present)
+
+
+def hidden(item: Item, present: Sequence[Item]) -> bool:
+    """Whether a product of the front row lies where the item would be seen from straight ahead."""
+    straight = item.parallax.straight(item.home)
+    front = (o for o in present if o is not item and o.part == item.part and not o.parallax.behind)
+    return any(shared(o.home, straight) >= _HIDDEN for o in front)
