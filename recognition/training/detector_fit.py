@@ -176,7 +176,16 @@ def save_detector(checkpoint: Path, path: Path) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    model = load_yolo(checkpoint, fuse=False).half()
+    write_detector(load_yolo(checkpoint, fuse=False), path)
+
+
+def write_detector(model: Any, path: Path) -> None:
+    """A DetectionModel as a detector's file, half precision.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    model = model.half()
     model.args = {"task": "detect", "imgsz": model.args["imgsz"], "single_cls": True}
     model.pt_path, model.criterion = path.name, None
     if model.yaml.get("yaml_file"):

@@ -21,6 +21,7 @@ from recognition.outputs.files import writing
 from recognition.settings import DetectSettings
 from recognition.sources.decode import read_image
 from recognition.training.detector_data import Example
+from recognition.training.render.camera import motion_kernel
 from recognition.types import Failure
 
 Progress = Callable[[int, int], None]
@@ -107,9 +108,11 @@ def _clip_boxes(corners: NDArray[np.float64], settings: TileSettings) -> NDArray
 
 
 def _degrade(tile: NDArray[np.uint8], rng: random.Random) -> NDArray[np.uint8]:
-    """Some of what phones and networks do to a picture: blur, noise, JPEG blocks."""
+    """Some of what phones and networks do to a picture: blur of lens or hand, noise, JPEG blocks."""
     if rng.random() < 0.2:
         tile = cv2.GaussianBlur(tile, (0, 0), rng.uniform(0.5, 1.6))
+    elif rng.random() < 0.1:
+        tile = cv2.filter2D(tile, -1, motion_kernel(rng.uniform(2, 8), rng.uniform(0, np.pi)))
     if rng.random() < 0.15:
         noise = np.random.default_rng(rng.getrandbits(32)).normal(0, rng.uniform(3, 12), tile.shape)
         tile = (tile + noise).clip(0, 255).astype(np.uint8)

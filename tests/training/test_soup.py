@@ -1,4 +1,4 @@
-"""The mean of encoders."""
+"""The mean of encoders, and of detectors."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from recognition.detection.safe_ultralytics import load_yolo, training_model
 from recognition.errors import UsageError, WeightsError
-from recognition.training.soup import average_encoders
+from recognition.training.detector_fit import write_detector
+from recognition.training.soup import average_detectors, average_encoders
 
 STARTER = Path(__file__).parents[2] / "weights" / "starter-encoder"
+DETECTOR = STARTER.parent / "starter-detector.pt"
 
 
 def changed(folder: Path, by: float) -> Path:
@@ -65,3 +68,25 @@ def test_other_networks_are_refused_and_nothing_is_written(tmp_path: Path, fault
     with pytest.raises(UsageError):
         average_encoders([STARTER, other], tmp_path / "mean")
     assert not (tmp_path / "mean").exists()
+
+
+def test_the_mean_of_detectors_is_a_detector_between_them(tmp_path: Path) -> None:
+    other = load_yolo(DETECTOR, fuse=False)
+    state = {name: value * 1.1 if value.is_floating_point() else value for name, value in other.state_dict().items()}
+    other.load_state_dict(state)
+    write_detector(other, tmp_path / "other.pt")
+    average_detectors([DETECTOR, tmp_path / "other.pt", tmp_path / "other.pt"], tmp_path / "mean.pt")
+    start, mean = (load_yolo(path, fuse=False).state_dict() for path in (DETECTOR, tmp_path / "mean.pt"))
+    name = "model.0.conv.weight"
+    assert np.allclose(mean[name].numpy(), start[name].numpy() * (1 + 0.2 / 3), rtol=3e-3, atol=1e-5)
+    counter = "model.0.bn.num_batches_tracked"
+    assert mean[counter] == start[counter]
+
+
+def test_detectors_of_other_networks_are_refused(tmp_path: Path) -> None:
+    write_detector(training_model("yolov8n.yaml").model, tmp_path / "other.pt")  # it knows 80 classes
+    with pytest.raises(UsageError, match="another network"):
+        average_detectors([DETECTOR, tmp_path / "other.pt"], tmp_path / "mean.pt")
+    with pytest.raises(WeightsError):
+        average_detectors([DETECTOR, tmp_path / "nothing.pt"], tmp_path / "mean.pt")
+    assert not (tmp_path / "mean.pt").exists()

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from recognition.errors import UsageError
 from recognition.training.render.brands import PackDesign
+from recognition.training.render.multipacks import Bundle
 
 STACKABLE = frozenset({"can", "tin", "tub", "slab", "flow", "carton"})
 DEPTH_MM = 420.0
@@ -96,11 +97,20 @@ class Stock:
 
     def with_pictures(self, pictures: Sequence[NDArray[np.uint8]]) -> Stock:
         """Adds packs that are shown by RGBA pictures of their own; their sizes are guessed from the proportions."""
-        added = []
-        for number, picture in enumerate(pictures):
+        sizes = []
+        for picture in pictures:
             aspect = picture.shape[1] / picture.shape[0]
             height = 170.0 / max(1.0, aspect) ** 0.5 * (1.2 if aspect < 0.6 else 1.0)
-            width = height * aspect
+            sizes.append((height * aspect, height))
+        return self._with(pictures, sizes)
+
+    def with_bundles(self, bundles: Sequence[Bundle]) -> Stock:
+        """Adds multipacks."""
+        return self._with([b.picture for b in bundles], [(b.width_mm, b.height_mm) for b in bundles])
+
+    def _with(self, pictures: Sequence[NDArray[np.uint8]], sizes: Sequence[tuple[float, float]]) -> Stock:
+        added = []
+        for number, (width, height) in enumerate(sizes, start=len(self.designs)):
             design = replace(self.designs[0], sku=f"picture-{number}", kind="picture", width_mm=width, height_mm=height)
             added.append(replace(design, depth_mm=min(60.0, width)))
         known = self.known + (True,) * len(added)

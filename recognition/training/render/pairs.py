@@ -14,10 +14,13 @@ from recognition.errors import OutputError, UsageError
 from recognition.training.render.brands import RESERVED_SEEDS, PackDesign, make_brand_world
 from recognition.training.render.camera import develop, jpeg_bytes, random_look
 from recognition.training.render.gondola import Stock
+from recognition.training.render.multipacks import random_bundles
 from recognition.training.render.scene import random_style, render_scene
 from recognition.training.render.truth import yolo_lines
 
 Rgb = NDArray[np.uint8]
+_BUNDLED = 0.4
+"""Share of the shelves on which multipacks stand."""
 
 
 def training_world(seed: int, brands: int = 6, skus_per_brand: int = 5) -> list[PackDesign]:
@@ -50,6 +53,8 @@ def render_training_shelves(out: Path, count: int, seed: int, packshots: Sequenc
         world = seed * 1_000_003 + number
         designs = training_world(world, int(rng.integers(3, 10)), int(rng.integers(3, 7)))
         stock = Stock.of(designs, known=[bool(v) for v in rng.random(len(designs)) > 0.15])
+        bundles = int(rng.integers(1, 6)) if rng.random() < _BUNDLED else 0
+        stock = stock.with_bundles(random_bundles(designs, bundles, rng))
         if cut:
             stock = stock.with_pictures([cut[int(i)] for i in rng.integers(len(cut), size=min(len(cut), 12))])
         scene = render_scene(stock, random_style(rng), world)
