@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from recognition.live.items import Item
-from recognition.live.overlap import DOUBLE, shared
+from recognition.live.overlap import DOUBLE, Box, share_matrix, stacked
 
 _CAME_S = 0.5  # what is found within this time after its place began to look so came then
 _HIDDEN = 0.3  # of a product: so much of it is behind another one
@@ -13,7 +16,8 @@ _HIDDEN = 0.3  # of a product: so much of it is behind another one
 
 def rivals_of(item: Item, present: Sequence[Item]) -> list[Item]:
     """Products whose boxes lie where that of the item does: two products never share so much."""
-    return [o for o in present if o is not item and o.part == item.part and shared(o.home, item.home) >= DOUBLE]
+    others = [o for o in present if o is not item and o.part == item.part]
+    return [others[i] for i in np.flatnonzero(_shares(item.home, others) >= DOUBLE)]
 
 
 def replaced(rival: Item, item: Item, since: float) -> bool:
@@ -32,6 +36,11 @@ def stands_behind(item: Item, present: Sequence[Item]) -> bool:
 
 def hidden(item: Item, present: Sequence[Item]) -> bool:
     """Whether a product of the front row lies where the item would be seen from straight ahead."""
-    straight = item.parallax.straight(item.home)
-    front = (o for o in present if o is not item and o.part == item.part and not o.parallax.behind)
-    return any(shared(o.home, straight) >= _HIDDEN for o in front)
+    others = [o for o in present if o is not item and o.part == item.part]
+    before = np.flatnonzero(_shares(item.parallax.straight(item.home), others) >= _HIDDEN)
+    return any(not others[i].parallax.behind for i in before)
+
+
+def _shares(box: Box, items: Sequence[Item]) -> NDArray[np.float32]:
+    """What a box (4,) shares with each product's place, of the smaller one, (n,)."""
+    return np.asarray(share_matrix(box[None], stacked([item.home for item in items]))[0])

@@ -137,12 +137,13 @@ class Shelf:
                 self._believe(item)
         self._drop_pieces()
         self._step_back()
-        for item in [item for item in self.present if not item.sure and item.belief >= _SURE]:
+        present = self.present
+        for item in [item for item in present if not item.sure and item.belief >= _SURE]:
             named = item.votes.answer().sku != NO_SKU
             item.proven = item.proven or named
             walks = self._now - self._moved < _STOPPED_S and self._moved >= item.first
             deep = walks and item.parallax.open
-            if deep and hidden(item, self.present):
+            if deep and hidden(item, present):
                 continue
             if (named and not deep) or self._now - item.first >= _SETTLES_S:
                 self._announce(item)
@@ -341,8 +342,9 @@ class Shelf:
 
     def _step_back(self) -> None:
         """What turns out to stand behind the front row is no product of the planogram, and no news."""
-        for item in self.present:
-            if item.row >= 0 and stands_behind(item, self.present):
+        present = self.present
+        for item in present:
+            if item.row >= 0 and stands_behind(item, present):
                 item.phase, item.sure, item.proven, item.told = Phase.CANDIDATE, False, False, None
 
     def _announce(self, item: Item) -> None:
