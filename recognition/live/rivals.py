@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from recognition.live.items import Item
 from recognition.live.overlap import DOUBLE, Box, share_matrix, stacked
+from recognition.live.sighting import Sighting
 
 _CAME_S = 0.5  # what is found within this time after its place began to look so came then
+_WEAKER = 0.7  # of the score that a product's boxes had
 _HIDDEN = 0.3  # of a product: so much of it is behind another one
 
 
@@ -18,6 +20,12 @@ def rivals_of(item: Item, present: Sequence[Item]) -> list[Item]:
     """Products whose boxes lie where that of the item does: two products never share so much."""
     others = [o for o in present if o is not item and o.part == item.part]
     return [others[i] for i in np.flatnonzero(_shares(item.home, others) >= DOUBLE)]
+
+
+def remnant(item: Item, seen: Sighting) -> bool:
+    """Whether the box of a product that vanished shows what is left in its place: a shadow, or what stood behind it."""
+    weaker = item.vanished is not None and seen.scores[item.row] < _WEAKER * item.score
+    return bool(weaker) and not seen.look(item.home).same_place(item.look)
 
 
 def replaced(rival: Item, item: Item, since: float) -> bool:

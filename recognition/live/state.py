@@ -32,7 +32,7 @@ from recognition.live.overlap import (
     stacked,
 )
 from recognition.live.parallax import Parallax
-from recognition.live.rivals import hidden, replaced, rivals_of, stands_behind
+from recognition.live.rivals import hidden, remnant, replaced, rivals_of, stands_behind
 from recognition.live.sighting import News, Sighting
 from recognition.live.tracking import UNTRACKED
 from recognition.outputs.live_events import EventKind
@@ -206,14 +206,14 @@ class Shelf:
         self.items.append(item)
 
     def _update(self, item: Item, seen: Sighting) -> None:
-        if item.row >= 0 and item.first < self._now:
+        if item.row >= 0 and item.first < self._now and not remnant(item, seen):
             self._seen(item, seen)
         elif item.phase is Phase.CANDIDATE:
             if seen.whole(item.home):
                 item.overlooked(self._weight)
             if self._now - item.last > _FORGET_S:
                 self.items.remove(item)
-        elif item.row < 0:
+        elif item.phase is Phase.PRESENT:
             self._missed(item, seen)
 
     def _seen(self, item: Item, seen: Sighting) -> None:
@@ -279,7 +279,7 @@ class Shelf:
             item.empty_since = item.vanished = None
             return
         steady = item.take_glance(seen.look(item.home), self._now)
-        merged = inside_matrix(item.home[None], seen.boxes)[0]
+        merged = np.delete(inside_matrix(item.home[None], seen.boxes)[0], item.row if item.row >= 0 else [])
         if item.away_since is None and (item.glance.same_place(item.look) or (merged > INSIDE).any()):
             item.empty_since, item.vanished, item.last = None, None, self._now
             item.overlooked(self._weight)

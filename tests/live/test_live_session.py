@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import count
 
 import numpy as np
 import pytest
@@ -307,3 +308,19 @@ def test_a_slice_that_gives_way_to_the_whole_product_is_no_news() -> None:
 def sliced(xyxy: np.ndarray, piece: tuple[int, ...]) -> np.ndarray:
     """The boxes, the one that starts where `piece` does cut to it."""
     return np.array([piece if tuple(box[:2]) == piece[:2] else box for box in xyxy], np.float32)
+
+
+def test_a_weak_box_where_a_product_vanished_does_not_bring_it_back(film: Film) -> None:
+    """A shadow, or an equal pack far behind, is found there now and then."""
+    taken, detect, frames = PLACES[2], film.scene.detect, count()
+
+    def with_remnant(images: list[np.ndarray]) -> list[Detections]:
+        (found,) = detect(images)
+        if next(frames) % 4:
+            return [found]
+        boxes = np.concatenate([found.xyxy, np.array([taken], np.float32)])
+        return [Detections(boxes, np.append(found.scores, np.float32(0.45)))]
+
+    del film.scene.places[taken]
+    film.scene.detect = with_remnant
+    assert [kind for kind, _ in kinds(film.play(3.0))] == ["disappeared"]
