@@ -26,6 +26,7 @@ _SHADED = 0.5  # the same, of surroundings that may have lost a shadow
 _ROUGHLY = 0.85  # least correlation of two blurred looks at the same thing
 _JUMP = 0.65  # the same of consecutive frames, below which something came or went
 _SHADE = 2.0  # times the contrast
+_DARKER = 1.4  # the same, within which a place looks as it did some time ago
 _SMOOTH = 1.0  # blur that makes a sharp look and a smeared one alike, pixels of a look
 _INNER = slice(_SIDE // 4, 3 * _SIDE // 4)
 _AROUND = (slice(0, _SIDE // 4 - 2), slice(3 * _SIDE // 4 + 2, _SIDE))  # above and below the place
@@ -89,16 +90,20 @@ class Look:
         return _alike(self._inner, other._inner) >= _SAME
 
     def roughly(self, other: Look) -> bool:
-        """Whether the place itself looks the same but for blur."""
-        return _alike(self._smooth, other._smooth) >= _ROUGHLY
+        """Whether the place itself looks the same but for blur. The same pack behind a gap lies in the shade."""
+        return _alike(self._smooth, other._smooth) >= _ROUGHLY and self._shade(other) <= _DARKER
 
     def jumped(self, other: Look) -> bool:
         """Whether the place itself looks quite otherwise from one frame to the next: blur and a slow turn do not.
 
         The same pack stands behind many a gap: it looks alike, but lies in the shade.
         """
+        return _alike(self._smooth, other._smooth) < _JUMP or self._shade(other) > _SHADE
+
+    def _shade(self, other: Look) -> float:
+        """How many times the contrast of one is that of the other, from 1 on."""
         less, more = sorted(max(float(smooth.std()), _FLAT) for smooth in (self._smooth, other._smooth))
-        return _alike(self._smooth, other._smooth) < _JUMP or more > _SHADE * less
+        return more / less
 
     def same_around(self, other: Look) -> bool:
         """Whether what is above and below the place looks the same: neighbours may go, an arm comes from outside.

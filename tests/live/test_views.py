@@ -37,6 +37,12 @@ def test_a_pack_that_a_hand_takes_in_two_frames_jumps() -> None:
     assert not look(other=0.4).jumped(look(other=0.75))
 
 
+@pytest.mark.parametrize(("gain", "same"), [(0.85, True), (0.6, False)])
+def test_the_same_pack_in_the_shade_behind_is_not_the_same(gain: float, same: bool) -> None:
+    assert look().roughly(look(gain=gain)) is same
+    assert look(gain=gain).roughly(look()) is same
+
+
 def test_a_pack_that_turns_slowly_does_not() -> None:
     item = Item(1, 0, np.array([0, 0, 9, 9], np.float32), 0.0, look(), False)
     for number, other in enumerate(np.linspace(0, 1, 12)):
