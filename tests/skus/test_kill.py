@@ -193,10 +193,10 @@ def truth(tmp_path: Path, encoder: object, other_encoder: object, nursery: Nurse
 
 
 def test_what_was_acknowledged_survives_every_kill(tmp_path: Path, nursery: Nursery, truth: dict[str, Content]) -> None:
-    seconds = durations(nursery, tmp_path / "db")
-    assert day(nursery, tmp_path / "db", truth, random.Random(), seconds), (
-        "every command had ended before it was killed"
-    )
+    # Measured on a busy machine, durations may be so long that every command ends before its kill: then once more.
+    db, dice = tmp_path / "db", random.Random()
+    days = (day(nursery, db, truth, dice, durations(nursery, db)) for _ in range(4))
+    assert any(days), "every command had ended before it was killed"
 
 
 @pytest.mark.slow
