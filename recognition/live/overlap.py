@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from recognition.detection.boxes import inside_matrix, iou_matrix
+from recognition.detection.boxes import areas, inside_matrix, iou_matrix
 
 Box = NDArray[np.float32]
 Boxes = NDArray[np.float32]
@@ -14,8 +14,6 @@ PLACE = 0.5
 """Least overlap (IoU) with a place to stand in it."""
 INSIDE = 0.7
 """Or share of the smaller box, where one of both is cut by the border."""
-DOUBLE = 0.5
-"""Of the smaller box: what two products never share."""
 _GROWS = 1.8  # times the area
 _MOVED = 0.5  # of the width or height: less is a trembling box, or a product set straight
 
@@ -66,8 +64,8 @@ def stacked(boxes: list[Box]) -> Boxes:
 
 def alike_in_size(one: Box, other: Box) -> bool:
     """Whether two boxes (4,) may show one product: what is carried does not grow or shrink."""
-    sizes = [max(float(np.prod(box[2:] - box[:2])), 1e-6) for box in (one, other)]
-    return max(sizes) <= _GROWS * min(sizes)
+    less, more = sorted(areas(np.stack([one, other])).clip(1e-6))
+    return bool(more <= _GROWS * less)
 
 
 def far(one: Box, other: Box) -> bool:

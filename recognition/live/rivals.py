@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recognition.live.items import Item
-from recognition.live.overlap import DOUBLE, Box, share_matrix, stacked
+from recognition.live.overlap import Box, share_matrix, stacked
 from recognition.live.sighting import Sighting
+from recognition.shelves.places import DOUBLE
 
 _CAME_S = 0.5  # what is found within this time after its place began to look so came then
 _WEAKER = 0.7  # of the score that a product's boxes had

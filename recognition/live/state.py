@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from recognition.detection.boxes import inside_matrix, intersections
 from recognition.live.items import Item, Phase
 from recognition.live.overlap import (
-    DOUBLE,
     INSIDE,
     PLACE,
     alike_in_size,
@@ -37,7 +36,7 @@ from recognition.live.sighting import News, Sighting
 from recognition.live.tracking import UNTRACKED
 from recognition.outputs.live_events import EventKind
 from recognition.shelves.keyframes import Joined
-from recognition.shelves.places import moved
+from recognition.shelves.places import DOUBLE, moved
 from recognition.types import NO_SKU, Matches
 
 _BELIEVED = 2.5  # log-odds for a candidate to be a product: two sure boxes, or half a dozen unsure ones
@@ -322,8 +321,9 @@ class Shelf:
 
     def _believe(self, item: Item) -> None:
         """A candidate becomes a product, unless another box in its place is found more often."""
-        rivals = rivals_of(item, self.present)
-        if any(rival.belief >= item.belief for rival in rivals) or stands_behind(item, self.present):
+        present = self.present
+        rivals = rivals_of(item, present)
+        if any(rival.belief >= item.belief for rival in rivals) or stands_behind(item, present):
             return
         item.phase, item.anchor = Phase.PRESENT, item.home.copy()
         for rival in rivals:
@@ -337,7 +337,7 @@ class Shelf:
         here = [item for item in self.present if item.part == self._part]
         found = [item for item in here if item.row >= 0]
         for item in here:
-            if item.row < 0 and item.belief <= 0 and any(shared(o.home, item.home) >= DOUBLE for o in found):
+            if item.row < 0 and item.belief <= 0 and rivals_of(item, found):
                 self.items.remove(item)
 
     def _step_back(self) -> None:

@@ -24,6 +24,13 @@ def tone(colour: Colour, factor: float) -> Colour:
     return red, green, blue
 
 
+def mean_colour(texture: Sheet) -> Colour:
+    """Mean RGB of the opaque pixels of an RGBA picture; grey if there are none."""
+    solid = texture[texture[..., 3] > 127][:, :3]
+    red, green, blue = (int(v) for v in (solid.mean(axis=0) if len(solid) else (128, 128, 128)))
+    return red, green, blue
+
+
 def _disc(sheet: Sheet, x: float, y: float, rx: float, ry: float, colour: Colour, angle: float = 0) -> None:
     """An ellipse with a soft light from the upper left; sizes as shares of the side."""
     s = _SIDE

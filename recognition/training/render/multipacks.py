@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from recognition.training.render.art import tone
+from recognition.training.render.art import mean_colour, tone
 from recognition.training.render.assortment import Colour
 from recognition.training.render.brands import PackDesign
 from recognition.training.render.faces import draw_face
@@ -68,15 +68,10 @@ def _together(pack: NDArray[np.uint8], wide: int, high: int, rng: np.random.Gene
             place[..., 3] = pack[..., 3]
     behind = cv2.morphologyEx(sheet[..., 3], cv2.MORPH_CLOSE, np.ones((1, 2 * (width // 2) + 1), np.uint8))
     hidden = sheet[..., 3:].astype(np.float32) / 255
-    dark = np.array(tone(_mean(pack), 0.35), np.float32)
+    dark = np.array(tone(mean_colour(pack), 0.35), np.float32)
     sheet[..., :3] = (sheet[..., :3] * hidden + dark * (1 - hidden)).astype(np.uint8)
     sheet[..., 3] = np.maximum(sheet[..., 3], behind)
     return sheet
-
-
-def _mean(pack: NDArray[np.uint8]) -> Colour:
-    red, green, blue = (int(v) for v in pack[pack[..., 3] > 127][:, :3].mean(axis=0))
-    return red, green, blue
 
 
 def _film(picture: NDArray[np.uint8], rng: np.random.Generator) -> None:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from recognition.training.render.art import tone
+from recognition.training.render.art import mean_colour, tone
 from recognition.training.render.assortment import Colour
 from recognition.training.render.brands import PackDesign
 from recognition.training.render.canvas import Canvas
@@ -84,9 +84,9 @@ class Painter:
                 lid = np.stack(
                     [centre[0] + radius * np.cos(angle), np.full(24, top), centre[1] + radius * np.sin(angle)], 1
                 )
-                self.canvas.fill(lid, _mean(texture[2 : max(3, len(texture) // 20)]), light * 0.9)
+                self.canvas.fill(lid, mean_colour(texture[2 : max(3, len(texture) // 20)]), light * 0.9)
             return
-        colour = tone(_mean(texture), 0.9)
+        colour = tone(mean_colour(texture), 0.9)
         if eye[0] < unit.x or eye[0] > x1:
             x, column = (
                 (unit.x, texture[:, : texture.shape[1] // 6])
@@ -146,13 +146,6 @@ def _corners(design: PackDesign, unit: Unit) -> NDArray[np.float64]:
     x = unit.x + width / 2 + flat[:, 0] * np.cos(turn)
     z = unit.z + flat[:, 0] * np.sin(turn)
     return np.stack([x, unit.y + flat[:, 1], z], axis=1)
-
-
-def _mean(texture: NDArray[np.uint8]) -> Colour:
-    """Mean RGB of the opaque pixels."""
-    solid = texture[texture[..., 3] > 127][:, :3]
-    red, green, blue = (int(v) for v in (solid.mean(axis=0) if len(solid) else (128, 128, 128)))
-    return red, green, blue
 
 
 def _spin(texture: NDArray[np.uint8], angle: float) -> NDArray[np.uint8]:
