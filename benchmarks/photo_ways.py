@@ -108,7 +108,7 @@ def ours(folder: Path) -> Measured:
     from recognition.embedding.crops import cut_crops
     from recognition.embedding.loading import load_encoder
     from recognition.matching.grouping import group_facings
-    from recognition.matching.verify import verify
+    from recognition.matching.verify import Verifier
     from recognition.settings import EmbedSettings
     from recognition.skus.database import SkuDatabase
     from recognition.sources.decode import read_image
@@ -122,6 +122,8 @@ def ours(folder: Path) -> Measured:
         scout = load_encoder(EmbedSettings(device="cpu")) if choice.group else None
         if scout:
             scout.encode([_grey(160)] * settings.batch_size)
+        verifier = Verifier(database.reference_image)
+        verifier.verify([_grey(160)], np.zeros((1, 1), np.int64))
         measured = Measured(ready_mib=peak_mib())
         with measured.time("decode"):
             image = read_image(folder / PHOTO).image
@@ -139,7 +141,7 @@ def ours(folder: Path) -> Measured:
         names = (folder / NAMES).read_text(encoding="utf-8").split("\n")
         nearest = _nearest_pictured(folder, names, vectors)
         with measured.time("verify"):
-            verify(crops, nearest, database.reference_image)
+            verifier.verify(crops, nearest)
         known = database.describe(best)
     measured.peak_mib = peak_mib()
     measured.answers = [known[sku].sku for sku in best]

@@ -24,6 +24,7 @@ from recognition.errors import RecognitionError
 from recognition.matching.calibration import Calibration
 from recognition.matching.grouping import group_facings
 from recognition.matching.match import match
+from recognition.matching.verify import Verifier
 from recognition.settings import EmbedSettings, MatchSettings
 from recognition.shelves.layout import lay_out
 from recognition.skus.index import SkuIndex
@@ -90,9 +91,9 @@ class _Work:
 class Recognizer:
     """Turns frames into results.
 
-    describe: SKU ids to their records. reference_image: an index row to its RGB picture, or None. Both, the encoder and
-    the index are called by the thread that asks for results; the iterator of frames, the detector and the scout by
-    another. scout: a small encoder that says which facings are equal, so that one is embedded for all; None: each is.
+    describe: SKU ids to their records. verifier: of the index's rows. Both, the encoder and the index are called by the
+    thread that asks for results; the iterator of frames, the detector and the scout by another. scout: a small encoder
+    that says which facings are equal, so that one is embedded for all; None: each is.
     """
 
     detector: Detector
@@ -101,7 +102,7 @@ class Recognizer:
     calibration: Calibration
     settings: MatchSettings
     describe: Callable[[Iterable[int]], dict[int, Sku]]
-    reference_image: Callable[[int], Image | None]
+    verifier: Verifier
     batch_size: int = EmbedSettings.batch_size
     scout: Encoder | None = None
 
@@ -121,7 +122,7 @@ class Recognizer:
         return self._match(crops, self.encoder.encode(crops))
 
     def _match(self, crops: Sequence[Image], vectors: NDArray[np.float32]) -> Matches:
-        return match(crops, vectors, self.index, self.settings, self.calibration, self.reference_image)
+        return match(crops, vectors, self.index, self.settings, self.calibration, self.verifier)
 
     def _look(self, frame: Frame | Failure) -> _Work | Failure:
         if isinstance(frame, Failure):

@@ -21,6 +21,7 @@ from recognition.embedding.loading import load_encoder
 from recognition.errors import DatabaseError, SourceError
 from recognition.matching.calibration import Calibration
 from recognition.matching.proof import proven_encoder
+from recognition.matching.verify import Verifier
 from recognition.outputs.jsonl import error_line, match_line
 from recognition.outputs.writer import Mode, RunSummary, RunWriter
 from recognition.pipeline import Recognizer
@@ -84,7 +85,7 @@ def recognizer_for(settings: Settings, database: SkuDatabase, encoder: Encoder) 
         calibration=Calibration.from_json(database.calibration),
         settings=settings.match,
         describe=database.describe,
-        reference_image=database.reference_image,
+        verifier=Verifier(database.reference_image, best_device(settings.embed.device)),
         batch_size=settings.embed.batch_size,
         scout=_scout(settings.embed, encoder) if settings.embed.group else None,
     )

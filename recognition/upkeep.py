@@ -30,6 +30,7 @@ from recognition.matching.calibrate import (
 from recognition.matching.calibration import LEAST_LEAD, Calibration
 from recognition.matching.proof import INEXACT
 from recognition.matching.runtime_choice import Loaders, RuntimeChoice, choose_runtime, read_choice
+from recognition.matching.verify import Verifier
 from recognition.settings import EmbedSettings, Settings
 from recognition.skus.build import BuildReport, build_database
 from recognition.skus.database import SkuDatabase
@@ -72,7 +73,7 @@ def build_and_calibrate(
         stale = former is None or former.false_known != false_known or needs_recalibration(former, database.count())
         drawn = cache(lambda: draw_views(encoder, _references(database)))
         if stale or report.updated or report.removed:
-            _calibrate(database, drawn(), false_known)
+            _calibrate(database, drawn(), settings.embed.device, false_known)
         carried = load_probes(catalog.path) if catalog.vectors is not None else None
         _prove(database, encoder, settings.embed, drawn, carried)
         stack.pop_all()
@@ -99,7 +100,7 @@ def migrate_and_calibrate(
     with SkuDatabase.open(db) as database:
         drawn = cache(lambda: draw_views(encoder, _references(database)))
         if database.calibration is None:
-            _calibrate(database, drawn(), false_known)
+            _calibrate(database, drawn(), settings.embed.device, false_known)
         _prove(database, encoder, settings.embed, drawn)
     return report
 
@@ -121,13 +122,13 @@ def encoder_for(db: Path, settings: EmbedSettings) -> Encoder:
     return expected_encoder(settings, info.dim, info.fingerprint, load_encoder)
 
 
-def set_thresholds(database: SkuDatabase, encoder: Encoder, false_known: float) -> None:
-    """Sets the thresholds of a database from views of its own references.
+def set_thresholds(database: SkuDatabase, encoder: Encoder, device: str, false_known: float) -> None:
+    """Sets the thresholds of a database from views of its own references. device: as in the settings.
 
     Raises:
         EncoderError: the model failed. DatabaseError: the database cannot be searched or written.
     """
-    _calibrate(database, draw_views(encoder, _references(database)), false_known)
+    _calibrate(database, draw_views(encoder, _references(database)), device, false_known)
 
 
 def tell_apart_cosine(database: SkuDatabase) -> float:
@@ -142,8 +143,9 @@ def tell_apart_cosine(database: SkuDatabase) -> float:
     return 1 - LEAST_LEAD / weight
 
 
-def _calibrate(database: SkuDatabase, views: Views, false_known: float) -> None:
-    found = calibrate(database, views, database.reference_image, _brands(database), false_known)
+def _calibrate(database: SkuDatabase, views: Views, device: str, false_known: float) -> None:
+    verifier = Verifier(database.reference_image, best_device(device))
+    found = calibrate(database, views, verifier, _brands(database), false_known)
     database.set_calibration(found.to_json())
 
 

@@ -19,7 +19,7 @@ ANYWHERE = {"types", "errors", "settings", "weights", "devices"}
 OWNERS = {  # heavy library: folders or files that may import it
     "torch": (
         "detection/yolo.py", "embedding/torch_runtime.py", "embedding/openvino_convert.py", "embedding/towers.py",
-        "embedding/fuse.py", "devices.py",
+        "embedding/patch_tower.py", "embedding/fuse.py", "devices.py",
         "embedding/open_clip_tower.py", "embedding/text",
         "skus/torch_exact.py", "training/",
     ),

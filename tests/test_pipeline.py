@@ -11,6 +11,7 @@ from fakes import FakeDetector, FakeEncoder, FakeIndex
 from recognition import pipeline
 from recognition.errors import DatabaseError, DetectorError, EncoderError
 from recognition.matching.calibration import default_calibration
+from recognition.matching.verify import Verifier
 from recognition.pipeline import Recognizer, StageClock
 from recognition.settings import MatchSettings
 from recognition.types import Detections, Failure, Frame, FrameResult, Image, Sku, Status
@@ -45,7 +46,7 @@ def recognizer() -> Callable[..., Recognizer]:
         known = {
             "detector": FakeDetector({SIZE: PLACES}), "encoder": FakeEncoder(), "index": index,
             "calibration": default_calibration(3), "settings": MatchSettings(top_k=2),
-            "describe": describe, "reference_image": lambda row: None,
+            "describe": describe, "verifier": Verifier(lambda row: None),
         }  # fmt: skip
         return Recognizer(**(known | parts))  # type: ignore[arg-type]
 

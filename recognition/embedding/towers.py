@@ -51,10 +51,13 @@ class ImageTower(torch.nn.Module):
         return self._feature(self._run(pictures))
 
     def _run(self, pictures: torch.Tensor) -> Any:
-        pixels = (pictures.permute(0, 3, 1, 2) * self.scale + self.shift).to(self.model.dtype)
         two_towers = hasattr(self.model, "get_image_features")
         run = self.model.get_image_features if two_towers else self.model
-        return run(pixel_values=pixels.contiguous(memory_format=self.layout))
+        return run(pixel_values=self._pixels(pictures))
+
+    def _pixels(self, pictures: torch.Tensor) -> torch.Tensor:
+        pixels = (pictures.permute(0, 3, 1, 2) * self.scale + self.shift).to(self.model.dtype)
+        return pixels.contiguous(memory_format=self.layout)
 
     def _feature(self, output: Any) -> torch.Tensor:
         pooled = _own_feature(output) if self.gem_p is None else gem(output.last_hidden_state.float(), self.gem_p)
@@ -70,8 +73,8 @@ class ImageTower(torch.nn.Module):
         except (RuntimeError, ValueError, TypeError, AttributeError, IndexError) as error:
             hint = "its size, pooling, model and head must belong together; gem needs a feature map"
             raise WeightsError(f"encoder {folder.path}: a trial picture failed: {error}", hint) from error
-        hidden = getattr(output, "last_hidden_state", None)
-        if hidden is not None and hidden.ndim == 4:
+        hidden = getattr(output, "last_hidden_state", output)
+        if isinstance(hidden, torch.Tensor) and hidden.ndim == 4:
             self.layout = torch.channels_last
             self.model.to(memory_format=torch.channels_last)
         return dim

@@ -20,7 +20,7 @@ from recognition.evaluation.ranking import BySku, SkuNumbers, average_precision,
 from recognition.matching.calibration import Calibration, rank, verified_features
 from recognition.matching.evidence import Evidence
 from recognition.matching.match import CANDIDATES
-from recognition.matching.verify import ReferenceImage, verify
+from recognition.matching.verify import Verifier
 from recognition.sources.decode import read_image
 from recognition.types import NO_SKU, Image, Neighbors
 
@@ -35,10 +35,10 @@ _Rows = TypeVar("_Rows")
 
 @dataclass(frozen=True)
 class Judge:
-    """What decides whether a product is known, and reorders the candidates. reference_image: by column."""
+    """What decides whether a product is known, and reorders the candidates. verifier: of columns."""
 
     calibration: Calibration
-    reference_image: ReferenceImage
+    verifier: Verifier
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def ask(
         catalogues = [table.nearest(CANDIDATES), *(table.nearest(CANDIDATES, draw) for draw in out)]
         looked: Sequence[Evidence | None] = [None] * len(catalogues)
         if method.judge is not None:
-            looked, took = _look(crops, catalogues, method.judge.reference_image)
+            looked, took = _look(crops, catalogues, method.judge.verifier)
             verifying += took
             evidence.append(looked[0])
         for catalogue, seen, kept in zip(catalogues, looked, answers, strict=True):
@@ -177,20 +177,18 @@ def _ranks(scores: NDArray[np.float32], table: BySku, skus: SkuNumbers, own: NDA
     return Ranks(own, rank_of, column, score, average_precision(scores, skus.of == own[:, None]))
 
 
-def _look(
-    crops: Sequence[Image], catalogues: Sequence[Neighbors], reference_image: ReferenceImage
-) -> tuple[list[Evidence], float]:
+def _look(crops: Sequence[Image], catalogues: Sequence[Neighbors], verifier: Verifier) -> tuple[list[Evidence], float]:
     """Evidence for the candidates of every catalogue, and the seconds that the first of them took."""
     first = catalogues[0].rows
     begun = time.perf_counter()
-    seen = verify(crops, first, reference_image)
+    seen = verifier.verify(crops, first)
     took = time.perf_counter() - begun
     others = np.concatenate([catalogue.rows for catalogue in catalogues[1:]], axis=1)
     rest = [np.setdiff1d(row[row >= 0], done) for row, done in zip(others, first, strict=True)]
     unseen = np.full((len(crops), max(map(len, rest), default=0)), NO_SKU, np.int64)
     for row, columns in zip(unseen, rest, strict=True):
         row[: len(columns)] = columns
-    more = verify(crops, unseen, reference_image)
+    more = verifier.verify(crops, unseen)
     columns = np.concatenate([first, unseen], axis=1)
 
     def of(rows: NDArray[np.int64]) -> Evidence:

@@ -8,12 +8,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from recognition.devices import best_device
 from recognition.embedding.encoder import Encoder
 from recognition.evaluation.asking import Asked, Judge, Method, read_crop
 from recognition.evaluation.labelled import LabelledCrop
 from recognition.evaluation.statistics import Estimate, flattened, mean, mean_auroc, photo_weights
 from recognition.evaluation.unknowns import Draws, OpenSetCurve, open_set_curve, stack_draws
 from recognition.matching.calibration import Calibration
+from recognition.matching.verify import Verifier
 from recognition.skus.database import SkuDatabase
 from recognition.skus.packshot import trim_border
 from recognition.skus.records import ReferenceRecord
@@ -60,8 +62,10 @@ class MatchingReport:
 
 
 @contextmanager
-def embedding(kind: str, references: Sequence[LabelledCrop], encoder: Encoder) -> Iterator[Method]:
+def embedding(kind: str, references: Sequence[LabelledCrop], encoder: Encoder, device: str) -> Iterator[Method]:
     """The product's own way: a calibrated database of the references, searched by cosine and verified.
+
+    device: of verification, as in the settings.
 
     Raises:
         SourceError: a reference cannot be read. EncoderError: the model failed.
@@ -73,9 +77,12 @@ def embedding(kind: str, references: Sequence[LabelledCrop], encoder: Encoder) -
             writer.upsert_references(records, encoder.encode(images), [encode_thumbnail(image) for image in images])
         with SkuDatabase.open(Path(folder)) as database:
             vectors = database.vectors(database.live_rows())
-            set_thresholds(database, encoder, FALSE_KNOWN)
+            set_thresholds(database, encoder, device, FALSE_KNOWN)
             # Rows of a fresh database are the references, in order.
-            judge = Judge(Calibration.from_json(database.calibration or ""), database.reference_image)
+            judge = Judge(
+                Calibration.from_json(database.calibration or ""),
+                Verifier(database.reference_image, best_device(device)),
+            )
             yield Method(kind, encoder.name, lambda crops: encoder.encode(crops) @ vectors.T, judge)
 
 

@@ -111,7 +111,7 @@ def _method(name: str, references: Sequence[LabelledCrop], settings: EmbedSettin
     encoder: Encoder = HistogramEncoder()
     if name != "histogram":
         encoder = (untrained if name == "untrained" else load_encoder)(settings)
-    with embedding(name, references, encoder) as method:
+    with embedding(name, references, encoder, settings.device) as method:
         yield method
 
 

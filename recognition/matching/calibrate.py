@@ -25,7 +25,7 @@ from recognition.matching.calibration import (
 )
 from recognition.matching.fit import fit_model, threshold
 from recognition.matching.match import CANDIDATES
-from recognition.matching.verify import ReferenceImage, verify
+from recognition.matching.verify import Verifier
 from recognition.matching.views import shelf_view
 from recognition.skus.index import SkuIndex
 from recognition.types import NO_SKU, Image, Neighbors
@@ -121,7 +121,7 @@ def needs_recalibration(calibration: Calibration, references: int) -> bool:
 
 
 def calibrate(
-    index: SkuIndex, views: Views, reference_image: ReferenceImage, brands: Brands, false_known: float = 0.02
+    index: SkuIndex, views: Views, verifier: Verifier, brands: Brands, false_known: float = 0.02
 ) -> Calibration:
     """Thresholds at which at most `false_known` of left-out products are given a SKU.
 
@@ -148,16 +148,14 @@ def calibrate(
         plain=replace(plain, accept=threshold(left_out.named(), budget)),
         views=len(trial.own),
     )
-    return _with_verification(calibration, trial, reference_image, budget)
+    return _with_verification(calibration, trial, verifier, budget)
 
 
-def _with_verification(
-    calibration: Calibration, trial: _Trial, reference_image: ReferenceImage, budget: float
-) -> Calibration:
+def _with_verification(calibration: Calibration, trial: _Trial, verifier: Verifier, budget: float) -> Calibration:
     """Adds the model for verified products."""
     known, strangers = trial.known, trial.strangers
-    seen = verify(trial.crops, known.rows, reference_image)
-    missed = verify(trial.crops, strangers.rows, reference_image)
+    seen = verifier.verify(trial.crops, known.rows)
+    missed = verifier.verify(trial.crops, strangers.rows)
     rows = seen.verified & missed.verified
     if rows.sum() < LEAST_SKUS:
         return calibration

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from recognition.matching.calibration import Calibration
 from recognition.matching.decide import decide
-from recognition.matching.verify import ReferenceImage, verify
+from recognition.matching.verify import Verifier
 from recognition.settings import MatchSettings
 from recognition.skus.index import SkuIndex
 from recognition.types import Image, Matches
@@ -24,20 +24,20 @@ def match(
     index: SkuIndex,
     settings: MatchSettings,
     calibration: Calibration,
-    reference_image: ReferenceImage,
+    verifier: Verifier,
 ) -> Matches:
     """What each crop shows, `settings.top_k` candidates each, -1 where the catalogue holds fewer.
 
-    crops: RGB uint8 (h, w, 3), n of them. vectors: float32 (n, dim), norm 1. reference_image: an index row to its
-    RGB uint8 picture, or None when none is kept; called in this thread only.
+    crops: RGB uint8 (h, w, 3), n of them. vectors: float32 (n, dim), norm 1. verifier: of the index's rows.
 
     Raises:
         DatabaseError: the vectors have another dim, or the stored data cannot be read.
+        EncoderError, WeightsError: as `Verifier.verify`.
     """
     neighbors = index.search(vectors, max(settings.top_k, CANDIDATES))
     evidence = None
     if settings.verify:
-        evidence = verify(crops, neighbors.rows[:, :CANDIDATES], reference_image)
+        evidence = verifier.verify(crops, neighbors.rows[:, :CANDIDATES])
     return _first(decide(neighbors, calibration, evidence), settings.top_k)
 
 

@@ -1,18 +1,18 @@
-"""Geometric verification: do the local features of a crop lie where a candidate's reference has them?
+"""Verification by local features: are a candidate's there, and do they lie where its reference has them?
 
 SIFT (Lowe 2004) with Hellinger-normalised descriptors (RootSIFT, Arandjelovic & Zisserman 2012), Lowe's ratio test,
 an affine transform by RANSAC (Fischler & Bolles 1981) held against what a shelf allows, then a look at both pictures
-laid over each other.
+laid over each other. Beside it, wherever they lie, the patches of the reference (see patches.py).
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from recognition.matching.evidence import Evidence
 from recognition.matching.overlay import Overlay, Picture, align, overlay, small_picture
+from recognition.matching.patches import Patches, found_again, patch_network
 from recognition.types import Image
 
 ReferenceImage = Callable[[int], Image | None]
@@ -35,7 +36,7 @@ LEAST_MATCHES = 5
 SCALES = (0.15, 4.0)
 LARGEST_STRETCH = 2.0
 LEAST_SPREAD_PX = 8.0
-CACHED_REFERENCES = 1024
+KEPT_REFERENCES = 1024
 LEAST_SIDE_PX = 8
 SMALL_PX = 60
 """Longer side of a crop below which keypoints of its print are not expected to agree."""
@@ -51,41 +52,64 @@ class Features:
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """What is kept of a reference: its features, its small picture, and its longer side at working size, pixels."""
+    """What is kept of a reference: its features, its small picture, its longer side at working size, pixels, and its
+    patches."""
 
     features: Features
     picture: Picture
     side: int
+    patches: Patches
 
 
-@dataclass(frozen=True)
-class _Content:
-    digest: bytes
-    image: Image = field(compare=False, repr=False)
+class Verifier:
+    """Holds crops against the references of their candidates. What was found in 1,024 references is kept."""
 
+    def __init__(self, reference_image: ReferenceImage, device: str = "cpu") -> None:
+        """reference_image: an index row to its picture, RGB uint8 (h, w, 3), or None when none is kept; called in the
+        thread that asks. device: of the patch network, as torch calls it."""
+        self._reference_image, self._device = reference_image, device
+        self._kept: OrderedDict[bytes, Reference] = OrderedDict()
 
-def verify(crops: Sequence[Image], rows: NDArray[np.int64], reference_image: ReferenceImage) -> Evidence:
-    """Holds each crop against the references of its candidates.
+    def verify(self, crops: Sequence[Image], rows: NDArray[np.int64]) -> Evidence:
+        """What local features say. A crop is left unverified when it has no candidate, or one without a picture.
 
-    crops: RGB uint8 (h, w, 3). rows: int64 (n, v), -1 = none. reference_image is called in this thread only;
-    the rest runs in threads, since OpenCV lets the interpreter go. A crop is left unverified when it has no
-    candidate, or one without a picture.
-    """
-    evidence = Evidence.empty(*rows.shape)
-    evidence.small[:] = [max(crop.shape[:2]) < SMALL_PX for crop in crops]
-    images = {int(row): reference_image(int(row)) for row in np.unique(rows[rows >= 0])}
-    wanted = [[images[int(row)] for row in own if row >= 0] for own in rows]
-    asked = [i for i, own in enumerate(wanted) if own and all(image is not None for image in own)]
-    contents = {row: _content(image) for row, image in images.items() if image is not None}
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        references = dict(zip(contents, pool.map(_reference, contents.values()), strict=True))
-        candidates = [{j: references[int(row)] for j, row in enumerate(rows[i]) if row >= 0} for i in asked]
-        for i, found in zip(asked, pool.map(_compare_all, [crops[i] for i in asked], candidates), strict=True):
-            evidence.verified[i] = True
-            for j, finding in found.items():
-                evidence.inliers[i, j], laid = finding
-                evidence.likeness[i, j], evidence.hue[i, j] = laid
-    return evidence
+        crops: RGB uint8 (h, w, 3). rows: int64 (n, v), -1 = none. Features are sought in threads, since OpenCV lets
+        the interpreter go.
+
+        Raises:
+            EncoderError, WeightsError: as `PatchNetwork`. DatabaseError: a picture cannot be read.
+        """
+        evidence = Evidence.empty(*rows.shape)
+        evidence.small[:] = [max(crop.shape[:2]) < SMALL_PX for crop in crops]
+        images = {int(row): self._reference_image(int(row)) for row in np.unique(rows[rows >= 0])}
+        wanted = [[images[int(row)] for row in own if row >= 0] for own in rows]
+        asked = [i for i, own in enumerate(wanted) if own and all(image is not None for image in own)]
+        if not asked:
+            return evidence
+        patches = patch_network(self._device).patches([crops[i] for i in asked])
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            references = self._references({r: image for r, image in images.items() if image is not None}, pool)
+            candidates = [{j: references[int(row)] for j, row in enumerate(rows[i]) if row >= 0} for i in asked]
+            compared = pool.map(_compare_all, [crops[i] for i in asked], patches, candidates)
+            for i, found in zip(asked, compared, strict=True):
+                evidence.verified[i] = True
+                for j, finding in found.items():
+                    evidence.inliers[i, j], laid, evidence.patches[i, j] = finding
+                    evidence.likeness[i, j], evidence.hue[i, j] = laid
+        return evidence
+
+    def _references(self, images: dict[int, Image], pool: ThreadPoolExecutor) -> dict[int, Reference]:
+        # Rows may change their meaning when the database is rewritten; the picture itself cannot.
+        digests = {row: _digest(image) for row, image in images.items()}
+        fresh = {digests[row]: image for row, image in images.items() if digests[row] not in self._kept}
+        patches = patch_network(self._device).patches(list(fresh.values()))
+        self._kept |= zip(fresh, pool.map(_reference, fresh.values(), patches), strict=True)
+        references = {row: self._kept[digest] for row, digest in digests.items()}
+        for digest in digests.values():
+            self._kept.move_to_end(digest)
+        while len(self._kept) > KEPT_REFERENCES:
+            self._kept.popitem(last=False)
+        return references
 
 
 def extract(image: Image) -> Features:
@@ -144,12 +168,14 @@ def _pairs(crop: Features, reference: Features) -> tuple[NDArray[np.float32], ND
     return crop.points[kept], reference.points[nearest[kept]]
 
 
-def _compare_all(image: Image, candidates: dict[int, Reference]) -> dict[int, tuple[int, Overlay]]:
+def _compare_all(
+    image: Image, patches: Patches, candidates: dict[int, Reference]
+) -> dict[int, tuple[int, Overlay, float]]:
     if min(image.shape[:2]) < LEAST_SIDE_PX:
         return {}
     crop = working_picture(image)
     features = extract(crop)
-    return {j: _compare(crop, features, reference) for j, reference in candidates.items()}
+    return {j: (*_compare(crop, features, r), found_again(patches, r.patches)) for j, r in candidates.items()}
 
 
 def _compare(crop: Image, features: Features, reference: Reference) -> tuple[int, Overlay]:
@@ -160,16 +186,13 @@ def _compare(crop: Image, features: Features, reference: Reference) -> tuple[int
     return inliers, overlay(crop, reference.picture, unit)
 
 
-def _content(image: Image) -> _Content:
-    # Rows may change their meaning when the database is rewritten; the picture itself cannot.
-    shape = str(image.shape).encode()
-    return _Content(hashlib.blake2b(image.tobytes(), digest_size=16, key=shape).digest(), image)
+def _digest(image: Image) -> bytes:
+    return hashlib.blake2b(image.tobytes(), digest_size=16, key=str(image.shape).encode()).digest()
 
 
-@lru_cache(maxsize=CACHED_REFERENCES)
-def _reference(content: _Content) -> Reference:
-    image = working_picture(content.image)
-    return Reference(extract(image), small_picture(image), max(image.shape[:2]))
+def _reference(picture: Image, patches: Patches) -> Reference:
+    image = working_picture(picture)
+    return Reference(extract(image), small_picture(image), max(image.shape[:2]), patches)
 
 
 def working_picture(image: Image) -> Image:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +12,13 @@ from PIL import Image
 
 import recognition.evaluation.run as evaluation
 from recognition.errors import SourceError, UsageError, WeightsError
-from recognition.evaluation import asking
 from recognition.evaluation.asking import Judge, Method, ask, read_crop
 from recognition.evaluation.labelled import LabelledCrop
 from recognition.evaluation.matching import MatchingReport, embedding, report_matching
 from recognition.evaluation.statistics import Estimate
 from recognition.matching.calibration import default_calibration
 from recognition.matching.evidence import Evidence
-from recognition.matching.verify import ReferenceImage, verify
+from recognition.matching.verify import Verifier
 from recognition.settings import DetectSettings, Settings
 
 
@@ -35,7 +35,7 @@ def crop(folder: Path, sku: str, seed: int) -> LabelledCrop:
 
 
 def measure(references: list[LabelledCrop], queries: list[LabelledCrop]) -> MatchingReport:
-    with embedding("embedding", references, FakeEncoder()) as method:
+    with embedding("embedding", references, FakeEncoder(), "cpu") as method:
         return report_matching(ask(queries, references, method, lambda *_: None))
 
 
@@ -44,7 +44,7 @@ def test_recall_by_hand(tmp_path: Path) -> None:
     references = [crop(tmp_path, sku, seed) for sku, seed in (("A", 1), ("B", 2), ("C", 3))]
     queries = [crop(tmp_path, sku, seed) for sku, seed in (("A", 1), ("B", 2), ("C", 3), ("A", 2))]
     told: list[tuple[int, int]] = []
-    with embedding("embedding", references, FakeEncoder()) as method:
+    with embedding("embedding", references, FakeEncoder(), "cpu") as method:
         asked = ask(queries, references, method, lambda done, total: told.append((done, total)))
     report = report_matching(asked)
     assert (report.method, report.encoder, report.references, report.queries) == ("embedding", "fake", 3, 4)
@@ -84,7 +84,7 @@ def test_the_interval_is_over_photos_not_crops(tmp_path: Path) -> None:
     assert report.recall_at_1 == Estimate(0.5, 0.5, 0.5)
 
 
-def test_nothing_is_embedded_or_verified_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_embedded_or_verified_twice(tmp_path: Path) -> None:
     """20 draws leave out half of the SKUs each: every query is embedded once, every pair looked at once at most."""
     references = [crop(tmp_path, f"S{seed}", seed) for seed in range(12)]
     calibration = default_calibration(12)
@@ -92,9 +92,10 @@ def test_nothing_is_embedded_or_verified_twice(tmp_path: Path, monkeypatch: pyte
     vectors = FakeEncoder().encode(pictures)
     pairs: list[tuple[int, int]] = []
 
-    def looked(crops: list[np.ndarray], rows: np.ndarray, reference_image: ReferenceImage) -> Evidence:
-        pairs.extend((i, int(row)) for i, own in enumerate(rows) for row in own if row >= 0)
-        return verify(crops, rows, reference_image)
+    class Watched(Verifier):
+        def verify(self, crops: Sequence[np.ndarray], rows: np.ndarray) -> Evidence:
+            pairs.extend((i, int(row)) for i, own in enumerate(rows) for row in own if row >= 0)
+            return super().verify(crops, rows)
 
     encoded: list[int] = []
 
@@ -102,19 +103,17 @@ def test_nothing_is_embedded_or_verified_twice(tmp_path: Path, monkeypatch: pyte
         encoded.append(len(crops))
         return FakeEncoder().encode(crops) @ vectors.T
 
-    monkeypatch.setattr(asking, "verify", looked)
-    method = Method("embedding", "fake", score, Judge(calibration, lambda row: pictures[row]))
+    method = Method("embedding", "fake", score, Judge(calibration, Watched(lambda row: pictures[row])))
     queries = references[:3]
     asked = ask(queries, references, method, lambda *_: None)
     assert encoded == [3]
     assert len(pairs) == len(set(pairs)) > 15
-    monkeypatch.setattr(asking, "verify", verify)
     for out, draw in zip(asked.out, asked.draws, strict=True):
         kept = [i for i in range(12) if not out[asked.skus.of[i]]]
         own = [references[i] for i in kept]
         alone = Method(
             "embedding", "fake", lambda crops, kept=kept: FakeEncoder().encode(crops) @ vectors[kept].T,
-            Judge(calibration, lambda row, kept=kept: pictures[kept[row]]),
+            Judge(calibration, Verifier(lambda row, kept=kept: pictures[kept[row]])),
         )  # fmt: skip
         again = ask(queries, own, alone, lambda *_: None)
         assert [asked.skus.names[i] for i in draw.best] == [again.skus.names[i] for i in again.whole.best]

@@ -5,6 +5,7 @@ from fakes import FakeEncoder, FakeIndex
 from recognition.matching import calibrate as module
 from recognition.matching.calibrate import Reference, calibrate, choose_rows, default_calibration, draw_views
 from recognition.matching.match import match
+from recognition.matching.verify import Verifier
 from recognition.matching.views import shelf_view
 from recognition.settings import MatchSettings
 from recognition.types import Neighbors, Status
@@ -33,11 +34,11 @@ def few_views():
 @pytest.fixture(scope="module")
 def calibration(few_views, index, packs):
     sample = [Reference(sku, image) for sku, image in zip(SKUS, packs, strict=True)]
-    return calibrate(index, draw_views(ENCODER, sample), lambda row: packs[row], no_brands)
+    return calibrate(index, draw_views(ENCODER, sample), Verifier(lambda row: packs[row]), no_brands)
 
 
 def run(crops, index, calibration, packs, settings=SETTINGS):
-    return match(crops, ENCODER.encode(crops), index, settings, calibration, lambda row: packs[row])
+    return match(crops, ENCODER.encode(crops), index, settings, calibration, Verifier(lambda row: packs[row]))
 
 
 def test_no_crops(index, calibration, packs):
@@ -79,14 +80,21 @@ def test_pictures_are_fetched_for_verification_alone(index, calibration, packs):
     for verify, expected in ((True, len(packs)), (False, 0)):
         asked = []
         settings = MatchSettings(verify=verify)
-        match(packs, ENCODER.encode(packs), index, settings, calibration, lambda row, asked=asked: asked.append(row))
+        match(
+            packs,
+            ENCODER.encode(packs),
+            index,
+            settings,
+            calibration,
+            Verifier(lambda row, asked=asked: asked.append(row)),
+        )
         assert len(asked) == expected
 
 
 def test_without_pictures_the_search_decides(index, calibration, packs):
     vectors = ENCODER.encode(packs)
-    blind = match(packs, vectors, index, MatchSettings(), calibration, lambda row: None)
-    alone = match(packs, vectors, index, MatchSettings(verify=False), calibration, lambda row: None)
+    blind = match(packs, vectors, index, MatchSettings(), calibration, Verifier(lambda row: None))
+    alone = match(packs, vectors, index, MatchSettings(verify=False), calibration, Verifier(lambda row: None))
     assert np.array_equal(blind.status, alone.status)
     assert np.array_equal(blind.confidence, alone.confidence)
 
@@ -100,7 +108,7 @@ def test_few_packs_get_the_defaults(packs, skus):
     index = FakeIndex(SKUS[:skus], ENCODER.encode(packs[:skus]))
     sample = [Reference(SKUS[i], packs[i]) for i in range(skus)]
     assert calibrate(
-        index, draw_views(ENCODER, sample), lambda row: packs[row], no_brands, 0.01
+        index, draw_views(ENCODER, sample), Verifier(lambda row: packs[row]), no_brands, 0.01
     ) == default_calibration(skus, 0.01)
 
 
@@ -108,12 +116,12 @@ def test_many_references_of_one_pack_are_few_packs(packs):
     vectors = np.repeat(ENCODER.encode(packs[:1]), 9, axis=0)
     index = FakeIndex(range(9), vectors)
     sample = [Reference(i, packs[0]) for i in range(9)]
-    assert calibrate(index, draw_views(ENCODER, sample), lambda row: packs[0], no_brands).views == 0
+    assert calibrate(index, draw_views(ENCODER, sample), Verifier(lambda row: packs[0]), no_brands).views == 0
 
 
 def test_without_thumbnails_only_the_search_is_calibrated(index, packs):
     sample = [Reference(sku, image) for sku, image in zip(SKUS, packs, strict=True)]
-    calibration = calibrate(index, draw_views(ENCODER, sample), lambda row: None, no_brands)
+    calibration = calibrate(index, draw_views(ENCODER, sample), Verifier(lambda row: None), no_brands)
     defaults = default_calibration(12)
     assert calibration.verified == defaults.verified
     assert calibration.plain != defaults.plain

@@ -12,7 +12,7 @@ from recognition.matching.evidence import Evidence
 from recognition.types import Neighbors, Status
 
 PLAIN = Model(choice=(30.0,), known=(20.0, 0.0, 0.0), bias=-12.0, accept=1.0)
-VERIFIED = Model(choice=(30.0, 1.0, 4.0, 1.0), known=(5.0, 1.0, 4.0, 1.0, 0.0, 0.0), bias=-6.0, accept=1.0)
+VERIFIED = Model(choice=(30.0, 1.0, 4.0, 1.0, 2.0), known=(5.0, 1.0, 4.0, 1.0, 0.0, 0.0, 0.0), bias=-6.0, accept=1.0)
 CALIBRATION = Calibration(PLAIN, VERIFIED, references=10, views=100, false_known=0.02)
 
 
@@ -24,7 +24,7 @@ def neighbors(*rows):
 
 def evidence(inliers, likeness, verified=True, small=False):
     agreed, alike = np.array([inliers], np.float32), np.array([likeness], np.float32)
-    return Evidence(agreed, alike, np.ones_like(alike), np.array([verified]), np.array([small]))
+    return Evidence(agreed, alike, np.ones_like(alike), np.zeros_like(alike), np.array([verified]), np.array([small]))
 
 
 @pytest.mark.parametrize("columns", [0, 1, 5])

@@ -4,26 +4,26 @@ import pytest
 
 from recognition.matching.evidence import Evidence
 from recognition.matching.overlay import overlay, small_picture
-from recognition.matching.verify import Features, extract, locate, verify
+from recognition.matching.verify import Features, Verifier, extract, locate
 
 BLANK = np.full((60, 40, 3), 200, np.uint8)
 
 
 def test_no_crops_and_no_candidates():
-    evidence = verify([], np.zeros((0, 5), np.int64), lambda row: BLANK)
+    evidence = Verifier(lambda row: BLANK).verify([], np.zeros((0, 5), np.int64))
     assert evidence.inliers.shape == (0, 5)
-    evidence = verify([BLANK], np.full((1, 0), -1, np.int64), lambda row: BLANK)
+    evidence = Verifier(lambda row: BLANK).verify([BLANK], np.full((1, 0), -1, np.int64))
     assert not evidence.verified.any()
 
 
 def test_evidence_refuses_arrays_that_do_not_agree():
-    with pytest.raises(ValueError, match="wanted three arrays"):
-        Evidence(*np.zeros((2, 2, 3), np.float32), np.zeros((2, 2), np.float32), *np.zeros((2, 2), bool))
+    with pytest.raises(ValueError, match="wanted four arrays"):
+        Evidence(*np.zeros((3, 2, 3), np.float32), np.zeros((2, 2), np.float32), *np.zeros((2, 2), bool))
 
 
 def test_the_right_reference_gathers_the_inliers(packs, photograph):
     rows = np.array([[3, 0, 1]], np.int64)
-    evidence = verify([photograph(packs[3])], rows, lambda row: packs[row])
+    evidence = Verifier(lambda row: packs[row]).verify([photograph(packs[3])], rows)
     assert evidence.verified.all()
     assert evidence.inliers[0, 0] >= 20
     assert evidence.inliers[0, 0] > 3 * evidence.inliers[0, 1:].max()
@@ -32,14 +32,14 @@ def test_the_right_reference_gathers_the_inliers(packs, photograph):
 
 def test_hue_tells_two_flavours_of_one_layout_apart(packs, photograph):
     flavour = np.ascontiguousarray(packs[2][:, :, [1, 2, 0]])
-    evidence = verify([photograph(packs[2])], np.array([[0, 1]]), lambda row: [packs[2], flavour][row])
+    evidence = Verifier(lambda row: [packs[2], flavour][row]).verify([photograph(packs[2])], np.array([[0, 1]]))
     assert evidence.likeness[0, 0] > 0.2 + evidence.likeness[0, 1]
 
 
 def test_absent_candidates_stay_zero_and_a_missing_picture_leaves_the_crop_unverified(packs):
     crops = [packs[0], packs[0], packs[0]]
     rows = np.array([[0, -1], [0, 5], [-1, -1]], np.int64)
-    evidence = verify(crops, rows, lambda row: packs[0] if row == 0 else None)
+    evidence = Verifier(lambda row: packs[0] if row == 0 else None).verify(crops, rows)
     assert evidence.verified.tolist() == [True, False, False]
     assert evidence.inliers[0, 1] == 0 and not evidence.inliers[1:].any()
 
@@ -53,28 +53,31 @@ def test_each_reference_is_fetched_once_and_in_the_calling_thread(packs):
         asked.append((row, threading.current_thread()))
         return packs[row]
 
-    verify([packs[0], packs[1], packs[2]], np.array([[0, 1], [1, 0], [2, 0]]), fetch)
+    Verifier(fetch).verify([packs[0], packs[1], packs[2]], np.array([[0, 1], [1, 0], [2, 0]]))
     assert sorted(row for row, _ in asked) == [0, 1, 2]
     assert {thread for _, thread in asked} == {threading.main_thread()}
 
 
 def test_a_row_that_changes_its_picture_is_not_answered_from_memory(packs):
     rows = np.zeros((1, 1), np.int64)
-    assert verify([packs[4]], rows, lambda row: packs[4]).inliers[0, 0] > 50
-    assert verify([packs[4]], rows, lambda row: packs[5]).inliers[0, 0] < 20
+    shown = [packs[4]]
+    verifier = Verifier(lambda row: shown[0])
+    assert verifier.verify([packs[4]], rows).inliers[0, 0] > 50
+    shown[0] = packs[5]
+    assert verifier.verify([packs[4]], rows).inliers[0, 0] < 20
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (5, 60), (300, 9), (8, 8)])
 def test_any_size_of_crop_is_borne(packs, shape):
     crop = np.zeros((*shape, 3), np.uint8)
-    evidence = verify([crop], np.zeros((1, 1), np.int64), lambda row: packs[0])
+    evidence = Verifier(lambda row: packs[0]).verify([crop], np.zeros((1, 1), np.int64))
     assert evidence.verified.all() and evidence.inliers[0, 0] == 0
 
 
 def test_read_only_pictures_and_slices_are_borne(packs):
     image = packs[0].copy()
     image.flags.writeable = False
-    evidence = verify([packs[0][5:-5, 5:-5]], np.zeros((1, 1), np.int64), lambda row: image)
+    evidence = Verifier(lambda row: image).verify([packs[0][5:-5, 5:-5]], np.zeros((1, 1), np.int64))
     assert evidence.inliers[0, 0] > 20
 
 
