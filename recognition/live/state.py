@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from recognition.detection.boxes import inside_matrix, intersections
 from recognition.live.items import Item, Phase
+from recognition.live.neighbours import consult
 from recognition.live.overlap import (
     INSIDE,
     PLACE,
@@ -137,6 +138,7 @@ class Shelf:
         self._drop_pieces()
         self._step_back()
         present = self.present
+        consult([item for item in present if item.part == self._part])
         for item in [item for item in present if not item.sure and item.belief >= _SURE]:
             named = item.votes.answer().sku != NO_SKU
             item.proven = item.proven or named

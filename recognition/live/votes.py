@@ -10,6 +10,7 @@ to what two views have said, or one that is far ahead, and to "none" only after 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,6 +49,7 @@ class Votes:
 
     def __init__(self) -> None:
         self._sums: dict[int, float] = {}
+        self._heard: dict[int, float] = {}
         self._spoken: dict[int, int] = {}
         self._scores: dict[int, float] = {}
         self._held: int | None = None
@@ -87,9 +89,21 @@ class Votes:
         self._scores = {sku: score for sku, score in self._scores.items() if sku in self._sums or sku == self._held}
         self._spoken = {sku: views for sku, views in self._spoken.items() if sku in self._sums}
 
+    def shares(self) -> dict[int, float]:
+        """What the views say, of each SKU and of none; together 1, or nothing before the first."""
+        whole = sum(self._sums.values())
+        return {sku: value / whole for sku, value in self._sums.items()}
+
+    def hear(self, said: Mapping[int, float]) -> None:
+        """Takes into account what others say, in place of what they said before: log-odds of SKUs and of none."""
+        self._heard = dict(said)
+        if self._sums:
+            self._decide()
+
     def answer(self) -> Answer:
         """What all views together say; UNKNOWN before the first."""
-        named = sorted((sku for sku in self._sums if sku != NO_SKU), key=lambda sku: -self._sums[sku])
+        sums = self._together()
+        named = sorted((sku for sku in sums if sku != NO_SKU), key=lambda sku: -sums[sku])
         if self._held is not None and self._held != NO_SKU:
             named = [self._held, *(sku for sku in named if sku != self._held)]
         first, second = ([*named, NO_SKU, NO_SKU])[:2]
@@ -110,18 +124,24 @@ class Votes:
         self._sums[sku] = min(self._sums.get(sku, 0.0) + evidence, _MOST_TOGETHER)
         self._spoken[sku] = self._spoken.get(sku, 0) + 1
 
+    def _together(self) -> dict[int, float]:
+        """The evidence of the views and of others."""
+        return {sku: self._sums.get(sku, 0.0) + self._heard.get(sku, 0.0) for sku in {**self._sums, **self._heard}}
+
     def _decide(self) -> None:
-        ranked = sorted(self._sums, key=lambda sku: -self._sums[sku])
+        sums = self._together()
+        ranked = sorted(sums, key=lambda sku: -sums[sku])
         leader = ranked[0]
-        second = self._sums[ranked[1]] if len(ranked) > 1 else 0.0
+        second = sums[ranked[1]] if len(ranked) > 1 else 0.0
         if self._held is not None and leader != self._held:
             settled = self._held != NO_SKU and self.views > _SETTLED
             lead = _LEAD if settled else _APART
-            ahead = self._sums[leader] - self._sums.get(self._held, 0.0)
+            ahead = sums[leader] - sums.get(self._held, 0.0)
             wanted = _VIEWS_UNKNOWN if leader == NO_SKU else 1 if ahead >= _FAR_AHEAD else _VIEWS
-            if ahead < lead or (self._held != NO_SKU and self._spoken[leader] < wanted):
+            spoken = self._spoken.get(leader, 0) + (leader in self._heard)
+            if ahead < lead or (self._held != NO_SKU and spoken < wanted):
                 return
-        elif self._held is None and leader != NO_SKU and self._sums[leader] - second < _APART:
+        elif self._held is None and leader != NO_SKU and sums[leader] - second < _APART:
             self._status = Status.AMBIGUOUS
             return
         self._held = leader
@@ -129,7 +149,8 @@ class Votes:
 
     def _share(self, sku: int) -> float:
         """Softmax of the sums, against each other and against no evidence at all."""
-        values = np.array([self._sums.get(sku, 0.0), 0.0, *(v for other, v in self._sums.items() if other != sku)])
+        sums = self._together()
+        values = np.array([sums.get(sku, 0.0), 0.0, *(v for other, v in sums.items() if other != sku)])
         weights = np.exp(values - values.max())
         return float(weights[0] / weights.sum())
 

@@ -1,0 +1,81 @@
+"""Equal neighbours speak for each other's names, by less than a clear view."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from recognition.live.items import Item
+from recognition.live.neighbours import consult, neighbours
+from recognition.live.views import Look
+from recognition.types import Matches, Status
+
+A, B, NOTHING = 1, 2, (-1, 0.05)
+LOOK = Look.at(np.zeros((200, 400), np.uint8), np.array([10, 10, 40, 60], np.float32))
+
+
+def view(sku: int, confidence: float) -> Matches:
+    """One view that names a SKU, or with -1 none."""
+    status = np.array([Status.UNKNOWN if sku < 0 else Status.RECOGNIZED], np.int8)
+    return Matches(status, np.array([[sku]]), np.array([[0.8]], np.float32), np.array([confidence], np.float32))
+
+
+def row(*seen: tuple[int, float], cut: bool = False) -> list[Item]:
+    """Products of 30 by 50 pixels side by side, each seen once."""
+    items = []
+    for place, (sku, confidence) in enumerate(seen):
+        box = np.array([32 * place, 0, 32 * place + 30, 50], np.float32)
+        items.append(Item(place + 1, 0, box, 0.0, LOOK, cut))
+        items[-1].votes.add(view(sku, confidence), 0)
+    return items
+
+
+def names(items: list[Item]) -> list[int]:
+    consult(items)
+    return [item.votes.answer().sku for item in items]
+
+
+@pytest.mark.parametrize(
+    ("seen", "told"),
+    [
+        ([(A, 0.9), (B, 0.6), (A, 0.9)], [A, A, A]),  # a doubtful view between two clear ones
+        ([(A, 0.9), NOTHING, (A, 0.9)], [A, A, A]),  # nothing was seen in it
+        ([(A, 0.9), (B, 0.97), (A, 0.9)], [A, B, A]),  # a pack in the wrong block, seen clearly
+        ([(A, 0.9), (B, 0.6)], [A, B]),  # one neighbour may end its block
+        ([NOTHING, NOTHING, NOTHING], [-1, -1, -1]),
+        ([(A, 0.9)], [A]),
+        ([], []),
+    ],
+)
+def test_doubtful_names_follow_their_neighbours(seen: list[tuple[int, float]], told: list[int]) -> None:
+    assert names(row(*seen)) == told
+
+
+def test_what_was_said_before_is_forgotten() -> None:
+    items = row((A, 0.9), (B, 0.6), (A, 0.9))
+    assert names(items) == [A, A, A]
+    assert sum(items[1].votes.shares().values()) == pytest.approx(1)
+    items[1].votes.add(view(B, 0.95), 0)
+    alone = [items[1]]
+    consult(alone)
+    assert alone[0].votes.answer().sku == B
+
+
+def test_boxes_that_the_border_cuts_say_nothing() -> None:
+    assert names(row((A, 0.9), (B, 0.6), (A, 0.9), cut=True)) == [A, B, A]
+
+
+@pytest.mark.parametrize(
+    ("box", "near"),
+    [
+        ((32, 0, 62, 50), True),  # beside
+        ((0, -52, 30, -2), True),  # on top
+        ((45, 0, 75, 50), False),  # a gap of half a pack
+        ((32, 12, 62, 62), False),  # not in one line
+        ((32, -10, 62, 50), False),  # a larger pack
+        ((32, -52, 62, -2), False),  # across the corner
+    ],
+)
+def test_who_is_an_equal_neighbour(box: tuple[float, ...], near: bool) -> None:
+    found = neighbours(np.array([(0, 0, 30, 50), box], np.float32))
+    assert found.tolist() == [[False, near], [near, False]]
