@@ -1,6 +1,6 @@
 """Equal neighbours are mostly one product: shelves are filled in blocks. Packs of one size side by side, or on top of
-each other, speak for what they show in each other's votes, by far less than an own clear view: a pack that stands in
-the wrong block is still seen as what it is."""
+each other, speak for what they show in each other's votes, by less than an own clear view: a pack that stands in the
+wrong block is still seen as what it is."""
 
 from __future__ import annotations
 

@@ -5,7 +5,8 @@ two. That a view names nothing says little, and many such views hardly more: the
 pack is often not found in the catalogue. A sum fades a little with each view and is bounded, so another product wins
 in the end; much faster once the place is known to look otherwise (`reconsider`). An answer stays until another one
 leads it by `_LEAD`, by less among the first views, which are often cut or blurred; a SKU that was named gives way only
-to what two views have said, or one that is far ahead, and to "none" only after three.
+to what two views have said, or one that is far ahead, and to "none" only after three. Others (see neighbours.py) count
+as one view more, for what the product's own views have seen.
 """
 
 from __future__ import annotations
@@ -125,8 +126,8 @@ class Votes:
         self._spoken[sku] = self._spoken.get(sku, 0) + 1
 
     def _together(self) -> dict[int, float]:
-        """The evidence of the views and of others."""
-        return {sku: self._sums.get(sku, 0.0) + self._heard.get(sku, 0.0) for sku in {**self._sums, **self._heard}}
+        """The evidence of the views, and of others for what these views have seen: others do not name a stranger."""
+        return {sku: value + self._heard.get(sku, 0.0) for sku, value in self._sums.items()}
 
     def _decide(self) -> None:
         sums = self._together()
@@ -138,7 +139,7 @@ class Votes:
             lead = _LEAD if settled else _APART
             ahead = sums[leader] - sums.get(self._held, 0.0)
             wanted = _VIEWS_UNKNOWN if leader == NO_SKU else 1 if ahead >= _FAR_AHEAD else _VIEWS
-            spoken = self._spoken.get(leader, 0) + (leader in self._heard)
+            spoken = self._spoken[leader] + (leader in self._heard)
             if ahead < lead or (self._held != NO_SKU and spoken < wanted):
                 return
         elif self._held is None and leader != NO_SKU and sums[leader] - second < _APART:

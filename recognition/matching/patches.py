@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +22,11 @@ from recognition.embedding.folder import open_folder
 from recognition.embedding.preprocess import to_batch
 from recognition.embedding.processor_config import read_spec
 from recognition.embedding.runtimes import AUTO, Model, open_runtime
-from recognition.embedding.towers import ImageTower
 from recognition.types import Image
 from recognition.weights import STARTER_ENCODER, weights_dir
+
+if TYPE_CHECKING:
+    from recognition.embedding.towers import ImageTower
 
 BLOCKS, STRIDE = 10, 16
 BATCH = 32

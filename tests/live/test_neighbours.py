@@ -10,7 +10,9 @@ from recognition.live.neighbours import consult, neighbours
 from recognition.live.views import Look
 from recognition.types import Matches, Status
 
-A, B, NOTHING = 1, 2, (-1, 0.05)
+A, B = 1, 2
+NOTHING = (-1, 0.05)
+SURE, DOUBT = [(A, 0.9)], [(B, 0.7), (A, 0.65)]
 LOOK = Look.at(np.zeros((200, 400), np.uint8), np.array([10, 10, 40, 60], np.float32))
 
 
@@ -20,13 +22,14 @@ def view(sku: int, confidence: float) -> Matches:
     return Matches(status, np.array([[sku]]), np.array([[0.8]], np.float32), np.array([confidence], np.float32))
 
 
-def row(*seen: tuple[int, float], cut: bool = False) -> list[Item]:
-    """Products of 30 by 50 pixels side by side, each seen once."""
+def row(*seen: list[tuple[int, float]], cut: bool = False) -> list[Item]:
+    """Products of 30 by 50 pixels side by side, each with its views."""
     items = []
-    for place, (sku, confidence) in enumerate(seen):
+    for place, views in enumerate(seen):
         box = np.array([32 * place, 0, 32 * place + 30, 50], np.float32)
         items.append(Item(place + 1, 0, box, 0.0, LOOK, cut))
-        items[-1].votes.add(view(sku, confidence), 0)
+        for sku, confidence in views:
+            items[-1].votes.add(view(sku, confidence), 0)
     return items
 
 
@@ -38,21 +41,24 @@ def names(items: list[Item]) -> list[int]:
 @pytest.mark.parametrize(
     ("seen", "told"),
     [
-        ([(A, 0.9), (B, 0.6), (A, 0.9)], [A, A, A]),  # a doubtful view between two clear ones
-        ([(A, 0.9), NOTHING, (A, 0.9)], [A, A, A]),  # nothing was seen in it
-        ([(A, 0.9), (B, 0.97), (A, 0.9)], [A, B, A]),  # a pack in the wrong block, seen clearly
-        ([(A, 0.9), (B, 0.6)], [A, B]),  # one neighbour may end its block
-        ([NOTHING, NOTHING, NOTHING], [-1, -1, -1]),
-        ([(A, 0.9)], [A]),
+        ([SURE, DOUBT, SURE], [A, A, A]),  # a doubtful one between two clear ones
+        ([SURE, DOUBT], [A, A]),
+        ([SURE, [(A, 0.6), (B, 0.9)]], [A, B]),  # where a block ends
+        ([SURE, [(A, 0.6), (B, 0.97)], SURE], [A, B, A]),  # a pack in the wrong block, seen clearly
+        ([SURE, [(B, 0.6)], SURE], [A, B, A]),  # nothing in it was ever taken for its neighbours
+        ([SURE, [NOTHING], SURE], [A, -1, A]),  # nor in a product that is in no catalogue
+        ([SURE, [(A, 0.6), NOTHING, NOTHING, NOTHING], SURE], [A, A, A]),
+        ([[NOTHING]] * 3, [-1, -1, -1]),
+        ([SURE], [A]),
         ([], []),
     ],
 )
-def test_doubtful_names_follow_their_neighbours(seen: list[tuple[int, float]], told: list[int]) -> None:
+def test_doubtful_names_follow_their_neighbours(seen: list[list[tuple[int, float]]], told: list[int]) -> None:
     assert names(row(*seen)) == told
 
 
 def test_what_was_said_before_is_forgotten() -> None:
-    items = row((A, 0.9), (B, 0.6), (A, 0.9))
+    items = row(SURE, DOUBT, SURE)
     assert names(items) == [A, A, A]
     assert sum(items[1].votes.shares().values()) == pytest.approx(1)
     items[1].votes.add(view(B, 0.95), 0)
@@ -62,7 +68,7 @@ def test_what_was_said_before_is_forgotten() -> None:
 
 
 def test_boxes_that_the_border_cuts_say_nothing() -> None:
-    assert names(row((A, 0.9), (B, 0.6), (A, 0.9), cut=True)) == [A, B, A]
+    assert names(row(SURE, DOUBT, SURE, cut=True)) == [A, B, A]
 
 
 @pytest.mark.parametrize(
