@@ -377,6 +377,8 @@ class Shelf:
             was, item.anchor = item.anchor, item.home.copy()
             self._news.append(News(EventKind.MOVED, item, self._now, item.anchor, was))
         before = NO_SKU if item.told is None else item.told.sku
+        if self._passed_by(item):
+            return  # what a camera that walks by does not name again has not changed
         if answer.sku != before:
             other = EventKind.APPEARED if before == NO_SKU else EventKind.CHANGED
             kind = EventKind.RECOGNIZED if item.renewed is None else other

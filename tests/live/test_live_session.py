@@ -277,6 +277,17 @@ def test_before_a_camera_that_moves_nothing_is_told_of_what_has_no_name(film: Fi
     assert len(film.session.planogram().detections) == 5
 
 
+@pytest.mark.parametrize(("moved", "told"), [(False, [("changed", "")]), (True, [])])
+def test_what_a_moving_camera_does_not_name_again_has_not_changed(moved: bool, told: list[tuple[str, str]]) -> None:
+    film = Film(Scene({PLACES[1]: 1, PLACES[2]: 2, PLACES[4]: 4}))
+    film.play(3.0)
+    film.session.shelf._moved = film.seconds if moved else -1e9
+    film.scene.places[PLACES[2]] = STRANGER
+    assert kinds(film.play(8.0)) == told
+    film.scene.places[PLACES[2]] = 3
+    assert kinds(film.play(4.0))[-1][1] == "S3"
+
+
 def test_a_camera_that_never_moved_tells_of_a_product_without_a_name() -> None:
     film = Film(Scene({PLACES[1]: 1, PLACES[3]: STRANGER}))
     assert kinds(film.play(4.0)) == [("appeared", "S1"), ("recognized", "S1"), ("appeared", "")]
