@@ -311,7 +311,8 @@ class Shelf:
             self._announce(item)  # it went while it was still open how deep it stands
         item.phase, item.track, item.last = Phase.GONE, UNTRACKED, began
         item.away_since = item.empty_since = item.vanished = None
-        if item.sure and abrupt and not self._passed_by(item):
+        slid = self._moved >= item.sighted and item.parallax.open and hidden(item, self.present)
+        if item.sure and abrupt and not slid and not self._passed_by(item):
             self._news.append(News(EventKind.DISAPPEARED, item, began, item.anchor))
         else:
             self.items.remove(item)
@@ -323,9 +324,8 @@ class Shelf:
 
     def _believe(self, item: Item) -> None:
         """A candidate becomes a product, unless another box in its place is found more often."""
-        present = self.present
-        rivals = rivals_of(item, present)
-        if any(rival.belief >= item.belief for rival in rivals) or stands_behind(item, present):
+        rivals = rivals_of(item, self.present)
+        if any(rival.belief >= item.belief for rival in rivals) or stands_behind(item, self.present):
             return
         item.phase, item.anchor = Phase.PRESENT, item.home.copy()
         for rival in rivals:

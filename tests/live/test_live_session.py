@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from live.live_scene import PLACES, STRANGER, Film, Scene, kinds
 
+from recognition.live.parallax import Parallax
 from recognition.live.votes import Votes
 from recognition.settings import StreamSettings
 from recognition.types import Detections, Gap
@@ -275,6 +276,18 @@ def test_before_a_camera_that_moves_nothing_is_told_of_what_has_no_name(film: Fi
     del film.scene.places[PLACES[2]]
     assert [kind for kind, _ in kinds(film.play(3))] == ([] if moved else ["disappeared"])
     assert len(film.session.planogram().detections) == 5
+
+
+@pytest.mark.parametrize(("deep", "moved", "told"), [(True, True, False), (True, False, True), (False, True, True)])
+def test_what_may_have_slid_behind_the_front_while_the_camera_moved_is_not_told(
+    film: Film, monkeypatch: pytest.MonkeyPatch, deep: bool, moved: bool, told: bool
+) -> None:
+    item, front = film.session.shelf.items[2], film.session.shelf.items[3].home
+    monkeypatch.setattr(Parallax, "open", property(lambda own: own is item.parallax and deep))
+    monkeypatch.setattr(Parallax, "straight", lambda own, box: front if own is item.parallax else box)
+    film.session.shelf._moved = film.seconds if moved else -1e9
+    del film.scene.places[PLACES[2]]
+    assert (("disappeared", "S3") in kinds(film.play(3))) == told
 
 
 @pytest.mark.parametrize(("moved", "told"), [(False, [("changed", "")]), (True, [])])
