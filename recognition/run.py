@@ -85,7 +85,7 @@ def recognizer_for(settings: Settings, database: SkuDatabase, encoder: Encoder) 
         calibration=Calibration.from_json(database.calibration),
         settings=settings.match,
         describe=database.describe,
-        verifier=Verifier(database.reference_image, best_device(settings.embed.device)),
+        verifier=Verifier(database.reference_image, settings.embed.device),
         batch_size=settings.embed.batch_size,
         scout=_scout(settings.embed, encoder) if settings.embed.group else None,
     )

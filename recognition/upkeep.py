@@ -144,7 +144,7 @@ def tell_apart_cosine(database: SkuDatabase) -> float:
 
 
 def _calibrate(database: SkuDatabase, views: Views, device: str, false_known: float) -> None:
-    verifier = Verifier(database.reference_image, best_device(device))
+    verifier = Verifier(database.reference_image, device)
     found = calibrate(database, views, verifier, _brands(database), false_known)
     database.set_calibration(found.to_json())
 

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from recognition.devices import best_device
 from recognition.embedding.encoder import Encoder
 from recognition.evaluation.asking import Asked, Judge, Method, read_crop
 from recognition.evaluation.labelled import LabelledCrop
@@ -79,10 +78,8 @@ def embedding(kind: str, references: Sequence[LabelledCrop], encoder: Encoder, d
             vectors = database.vectors(database.live_rows())
             set_thresholds(database, encoder, device, FALSE_KNOWN)
             # Rows of a fresh database are the references, in order.
-            judge = Judge(
-                Calibration.from_json(database.calibration or ""),
-                Verifier(database.reference_image, best_device(device)),
-            )
+            calibration = Calibration.from_json(database.calibration or "")
+            judge = Judge(calibration, Verifier(database.reference_image, device))
             yield Method(kind, encoder.name, lambda crops: encoder.encode(crops) @ vectors.T, judge)
 
 

@@ -39,7 +39,7 @@ class PatchNetwork:
     """Pictures to patches. Not for several threads at once."""
 
     def __init__(self, device: str) -> None:
-        """Opens the network. device: as torch calls it.
+        """Opens the network. device: as in the settings.
 
         Raises:
             WeightsError: the weights that ship are missing or broken. EncoderError: the network cannot be run.

@@ -66,7 +66,7 @@ class Verifier:
 
     def __init__(self, reference_image: ReferenceImage, device: str = "cpu") -> None:
         """reference_image: an index row to its picture, RGB uint8 (h, w, 3), or None when none is kept; called in the
-        thread that asks. device: of the patch network, as torch calls it."""
+        thread that asks. device: of the patch network, as in the settings."""
         self._reference_image, self._device = reference_image, device
         self._kept: OrderedDict[bytes, Reference] = OrderedDict()
 
