@@ -24,6 +24,7 @@ _CUT_SURE = 0.6  # confidence of a SKU of which a cut view is enough
 _RETRIES = 7  # further views of a product whose answer is contested or unsure
 _APART_S = 0.3  # seconds between two views of one product
 _MOST_EVIDENCE, _MOST_AGAINST, _MOST_NAMED = 10.0, 2.0, 2.0
+_MISTAKEN = -1.0  # log-odds of what was believed, and was no product
 _LEAST_SCORE = 0.4  # of the detector, below which it shows nothing
 
 
@@ -89,6 +90,16 @@ class Item:
         self.box, self.anchor, self.rest = self.home.copy(), self.home.copy(), self.home.copy()
         self.before = self.glance = self.look
         self.steady_since = self.first
+
+    @property
+    def certain(self) -> bool:
+        """Whether there once was enough evidence that it is a product for events to tell of it."""
+        return self.sure or self.proven
+
+    @property
+    def mistaken(self) -> bool:
+        """Whether it was no product: a few boxes in a gap between products, say, that did not come back."""
+        return not self.certain and self.belief <= _MISTAKEN and self.votes.answer().sku == NO_SKU
 
     @property
     def restless(self) -> bool:

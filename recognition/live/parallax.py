@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from recognition.live.overlap import Box
 
 _BEHIND = 0.012  # slope of what certainly stands behind: 2 cm from a camera at 1.5 m, more than rows are uneven
-_DEEP = 0.03  # slope of a second row: 5 cm behind the front
+_DEEP = 0.02  # slope of a second row: 3 cm behind the front
 _BEHIND_ERRORS, _OPEN_ERRORS = 2.0, 3.0  # standard errors
 _FEWEST = 8  # sightings
 _TREMBLE_PX = 1.0  # standard deviation of a box's middle at least

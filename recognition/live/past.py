@@ -64,13 +64,13 @@ class Past:
         """
         began, others, later = first, 0, look
         for picture in reversed(self._pictures):
-            if picture.seconds >= first or picture.part != part:
-                continue
             here = moved(box[None].astype(np.float64), picture.to_grey)[0]
-            if not _shown(here, picture.grey):
+            if picture.part != part or not _shown(here, picture.grey):
                 continue
             before = Look.at(picture.grey, here)
-            if before.roughly(look) or (not others and not before.jumped(later)):
+            if picture.seconds >= first:
+                later = later if before.jumped(later) else before
+            elif before.roughly(look) or (not others and not before.jumped(later)):
                 began, others, later = picture.seconds, 0, before
             else:
                 others += 1

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recognition.detection.boxes import inside_matrix, intersections
+from recognition.live.gone import in_place_of, is_back, stood_there_since
 from recognition.live.items import Item, Phase
 from recognition.live.neighbours import consult
 from recognition.live.overlap import (
@@ -54,7 +55,7 @@ _WRONG_S = 5.0  # a product that is not found for so long gives way to what is f
 _PATIENCE_S = 8.0
 _CARRIED_S = 3.0  # a product that is carried about has left its place after this time
 _FORGET_S = 1.0  # a candidate that is not seen again
-_HOME_PULL = 0.2  # how far a sighting pulls a place: boxes tremble
+_HOME_PULL = 0.25  # how far a sighting pulls a place: boxes tremble, and those that fit badly pull much less
 _RESTING = 0.9  # least overlap with where a product that is carried came to rest
 _STALE_S = 3600.0  # a part of the shelf that is not shown for so long is forgotten: the camera was moved
 _MOST_ITEMS = 5000
@@ -189,7 +190,10 @@ class Shelf:
         return bool((inside_matrix(box, homes) >= DOUBLE).any())
 
     def _has_left(self, item: Item, row: int, seen: Sighting) -> bool:
-        """Whether a product that is tracked elsewhere is no longer in its place: trackers mix neighbours up."""
+        """Whether a product that is tracked elsewhere is no longer in its place: trackers mix neighbours up, and go on
+        from boxes that were no products to what comes beside them."""
+        if not item.certain:
+            return False
         if not item.cut and not seen.cut[row] and not alike_in_size(item.home, seen.boxes[row]):
             return False
         if item.away_since is not None or item.cut or not seen.whole(item.home):
@@ -222,15 +226,14 @@ class Shelf:
         item.sighted = self._now
         item.box, item.last, item.seen = box.copy(), self._now, item.seen + 1
         item.found(float(seen.scores[item.row]), self._weight)
-        if not seen.cut[item.row]:
-            item.parallax.add(seen.middle, box)
-        at_home = overlap(box, item.home) >= PLACE or item.cut or bool(seen.cut[item.row])
-        if not at_home:
+        fits = overlap(box, item.home)
+        if fits < PLACE and not item.cut and not seen.cut[item.row]:
             self._carried(item, seen)
             return
         item.away_since = item.empty_since = item.vanished = None
         if not seen.cut[item.row]:
-            pull = 1.0 if item.cut else _HOME_PULL
+            item.parallax.add(seen.middle, box)
+            pull = 1.0 if item.cut else _HOME_PULL * fits**3
             item.home = ((1 - pull) * item.home + pull * box).astype(np.float32)
             if item.cut:
                 item.cut, item.anchor = False, item.home.copy()  # the rest of it comes into view: it does not move
@@ -335,11 +338,11 @@ class Shelf:
                 item.number, item.told, item.sure = rival.number, rival.told, True
 
     def _drop_pieces(self) -> None:
-        """A box in whose place another one is found all the time was a piece of it, or both of two products."""
+        """A box where another one, or nothing, is found all the time was a piece, both of two products, or none."""
         here = [item for item in self.present if item.part == self._part]
         found = [item for item in here if item.row >= 0]
         for item in here:
-            if item.row < 0 and item.belief <= 0 and rivals_of(item, found):
+            if item.row < 0 and (item.mistaken or (item.belief <= 0 and rivals_of(item, found))):
                 self.items.remove(item)
 
     def _step_back(self) -> None:
@@ -353,19 +356,16 @@ class Shelf:
         """A product that is sure to be there is told: a new one, or one that is back in a place that was empty."""
         item.sure, item.renewed, item.anchor = True, None, item.home.copy()
         began, answer = self._since(item), item.votes.answer()
-        empty = (o for o in self.items if o.phase is Phase.GONE and o.part == item.part)
-        before = next((o for o in empty if overlap(o.home, item.home) >= PLACE), None)
-        if before is None:
+        others = [other for other in self.items if other.part == item.part]
+        before = in_place_of(item, others)
+        if before is not None:
+            self.items.remove(before)
+            began = max(began, before.last)
+        else:
+            began = stood_there_since(item, began, others)
+        if before is None or not is_back(item, before):
             if not self._passed_by(item):
                 self._news.append(News(EventKind.APPEARED, item, began, item.anchor))
-            return
-        self.items.remove(before)
-        began = max(began, before.last)
-        same = before.votes.answer().sku == answer.sku
-        if answer.sku == NO_SKU:
-            same = same and item.look.same_place(before.look)
-        if not same:
-            self._news.append(News(EventKind.APPEARED, item, began, item.anchor))
             return
         item.number, item.told = before.number, answer
         self._news.append(News(EventKind.RESTOCKED, item, began, item.anchor))

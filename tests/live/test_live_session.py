@@ -348,3 +348,84 @@ def test_a_weak_box_where_a_product_vanished_does_not_bring_it_back(film: Film) 
     del film.scene.places[taken]
     film.scene.detect = with_remnant
     assert [kind for kind, _ in kinds(film.play(3.0))] == ["disappeared"]
+
+
+def test_what_stood_behind_a_taken_product_is_told_as_of_before() -> None:
+    behind, before = (20, 60, 60, 160), (45, 60, 100, 160)
+    film = Film(Scene({PLACES[3]: 1, behind: 7, before: 5}, missed={behind}))
+    film.play(3.0)
+    del film.scene.places[before]
+    film.scene.missed = set()
+    news = film.play(4.0)
+    assert kinds(news) == [("appeared", "S7"), ("recognized", "S7"), ("disappeared", "S5")]
+    assert news[0].seconds == 0.0 and news[2].seconds == pytest.approx(3.0, abs=0.2)
+
+
+@pytest.mark.parametrize(("moved", "told"), [(False, [("appeared", "")]), (True, [])])
+def test_what_has_no_name_in_an_empty_place_is_not_told_before_a_camera_that_moves(
+    film: Film, moved: bool, told: list[tuple[str, str]]
+) -> None:
+    """Detectors find products in gaps of a back wall."""
+    del film.scene.places[PLACES[2]]
+    film.play(3.0)
+    film.scene.places[PLACES[2]] = STRANGER
+    film.play(0.5)
+    film.session.shelf._moved = film.seconds if moved else -1e9
+    assert kinds(film.play(4.0)) == told
+
+
+def with_mistake(scene: Scene, box: tuple[int, int, int, int], at: set[int]) -> None:
+    """Lets the detector find a product that is none in some frames."""
+    detect, frames = scene.detect, count()
+
+    def mistaken(images: list[np.ndarray]) -> list[Detections]:
+        (found,) = detect(images)
+        if next(frames) not in at:
+            return [found]
+        boxes = np.concatenate([found.xyxy, np.array([box], np.float32)])
+        return [Detections(boxes, np.append(found.scores, np.float32(0.9)))]
+
+    scene.detect = mistaken
+
+
+def test_boxes_in_a_gap_that_do_not_come_back_were_no_product() -> None:
+    film = Film(Scene({PLACES[1]: 1, PLACES[3]: 3}))
+    with_mistake(film.scene, PLACES[2], set(range(5)))
+    film.play(0.6)
+    assert len(film.session.planogram().detections) == 3
+    film.play(4.0)
+    assert len(film.session.planogram().detections) == 2
+    film.scene.places[PLACES[2]], brought = 2, film.seconds
+    (came, _) = film.play(3.0)
+    assert kinds([came]) == [("appeared", "S2")] and came.seconds == pytest.approx(brought, abs=0.5)
+
+
+def test_boxes_in_a_gap_do_not_become_what_is_put_beside_them() -> None:
+    film = Film(Scene({PLACES[1]: 1, PLACES[3]: 3}))
+    with_mistake(film.scene, (151, 60, 196, 160), {0, 1, 2, 4, 6, 8, 9})
+    film.session.shelf._moved = 1e9
+    film.play(1.0)
+    film.scene.places[PLACES[2]], brought = 2, film.seconds
+    came = next(event for event in film.play(4.0) if event.sku == "S2")
+    assert came.event.value == "appeared" and came.seconds == pytest.approx(brought, abs=0.5)
+
+
+def test_boxes_around_two_flat_packs_do_not_move_either() -> None:
+    upper, lower, both = (95, 60, 150, 110), (95, 110, 150, 160), (95, 60, 150, 160)
+    film = Film(Scene({PLACES[3]: 1, upper: 4, lower: 5}))
+    film.play(3.0)
+    place = film.session.shelf.present[-1].home.copy()
+    detect = film.scene.detect
+    film.scene.detect = lambda images: [replace(one, xyxy=swapped(one.xyxy, lower, both)) for one in detect(images)]
+    for step in range(3):
+        film.scene.hand = (300 + 20 * step, 180, 340 + 20 * step, 230)  # below the shelf
+        film.play(0.1)
+    after = film.session.shelf.present[-1].home
+    assert after == pytest.approx(place, abs=8)
+    film.scene.detect, film.scene.hand = detect, None
+    assert [kind for kind, _ in kinds(film.play(3.0))] == []
+
+
+def swapped(xyxy: np.ndarray, box: tuple[int, ...], other: tuple[int, ...]) -> np.ndarray:
+    """The boxes, one of them another one."""
+    return np.array([other if tuple(one) == box else one for one in xyxy], np.float32)

@@ -64,10 +64,12 @@ def test_a_camera_that_stops_does_not_make_it_forget() -> None:
     assert parallax.behind
 
 
-def pass_by(x: float, frames: int = 60, step: float = 10.0, taken: int = 1000) -> tuple[Shelf, list[News]]:
+def pass_by(
+    x: float, frames: int = 60, step: float = 10.0, taken: int = 1000, mixed_up: bool = False
+) -> tuple[Shelf, list[News]]:
     """A camera walks from x = 200 along a front row and one product of the second, seen at x from straight ahead.
 
-    taken: frame from which on one of the front row is missing.
+    taken: frame from which on one of the front row is missing. mixed_up: the tracker takes the second row's for it.
     """
     shelf, news = Shelf(), []
     for number in range(frames):
@@ -79,6 +81,8 @@ def pass_by(x: float, frames: int = 60, step: float = 10.0, taken: int = 1000) -
         names = np.arange(len(boxes))
         if number >= taken:
             boxes, names = np.delete(boxes, TAKEN, axis=0), np.delete(names, TAKEN)
+            names[names == len(FRONT)] = TAKEN if mixed_up else len(FRONT)
+            boxes[-1, 2] -= 10 * (number % 2) * mixed_up  # half covered by the front, its box trembles
         count = len(boxes)
         rows = shelf.observe(
             Sighting(
@@ -124,6 +128,12 @@ def test_what_is_taken_before_its_depth_is_known_is_told_of() -> None:
     _, news = pass_by(x=225, frames=40, taken=10)
     assert [one.kind for one in news if one.item.number == TAKEN + 1] == [EventKind.APPEARED, EventKind.DISAPPEARED]
     assert next(one.seconds for one in news if one.kind is EventKind.DISAPPEARED) == pytest.approx(1.0)
+
+
+def test_a_track_that_goes_on_with_the_row_behind_does_not_move_a_taken_product_there() -> None:
+    _, news = pass_by(x=550, frames=60, taken=20, mixed_up=True)
+    gone = [one for one in news if one.kind is EventKind.DISAPPEARED]
+    assert [one.item.number for one in gone] == [TAKEN + 1] and gone[0].seconds == pytest.approx(2.0)
 
 
 def test_a_product_that_was_never_wholly_seen_lies_where_it_is() -> None:

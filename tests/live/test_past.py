@@ -61,6 +61,18 @@ def test_blur_is_no_change_and_another_part_says_nothing() -> None:
     assert film(*(5,) * 12).since(FIRST, 1, PLACE, now) == FIRST
 
 
+def test_what_slides_into_view_before_and_after_it_was_found_was_there_before() -> None:
+    past, pictures = Past(), []
+    for index in range(12):
+        image = np.full((240, 320), 90, np.uint8)
+        left = 160 - 6 * index  # of a pack that comes out from behind the one beside it
+        image[60:160, left : left + 55] = cv2.cvtColor(pack(5), cv2.COLOR_BGR2GRAY)
+        image[60:160, 160:215] = cv2.cvtColor(pack(9), cv2.COLOR_BGR2GRAY)
+        pictures.append(image)
+        past.keep(index / 2, 0, image, np.eye(3))
+    assert past.since(4.0, 0, PLACE, Look.at(pictures[-1], PLACE)) < 2.0
+
+
 def test_parts_that_are_joined_share_their_past_and_it_is_bounded() -> None:
     past = film(*(5,) * 12)
     move = np.array([[1, 0, 200], [0, 1, 0], [0, 0, 1.0]])

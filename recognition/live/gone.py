@@ -1,0 +1,32 @@
+"""What is found where a product was taken: that product again, another one, or what stood behind it."""
+
+from __future__ import annotations
+
+from recognition.live.items import Item, Phase
+from recognition.live.overlap import PLACE, overlap, shared
+from recognition.types import NO_SKU
+
+_AT_ONCE_S = 0.5  # what is found so soon after a take was there before
+_COVERED = 0.3  # least share of the smaller one that the one before hid
+
+
+def in_place_of(item: Item, others: list[Item]) -> Item | None:
+    """The product that is gone from where the item stands now."""
+    return next((o for o in others if o.phase is Phase.GONE and overlap(o.home, item.home) >= PLACE), None)
+
+
+def is_back(item: Item, before: Item) -> bool:
+    """Whether the item is the product that was taken from its place; without a name it must look like it."""
+    if item.votes.answer().sku != before.votes.answer().sku:
+        return False
+    return item.votes.answer().sku != NO_SKU or item.look.same_place(before.look)
+
+
+def stood_there_since(item: Item, since: float, others: list[Item]) -> float:
+    """When the item came, seconds: `since`, or when that was seen first which hid a part of it and was taken then.
+
+    since: since when the item's place has looked as it does. others: products of its part, gone or not.
+    """
+    left = ((o, o.last if o.phase is Phase.GONE else o.vanished) for o in others if o is not item)
+    at_once = (o for o, when in left if when is not None and abs(since - when) <= _AT_ONCE_S)
+    return min((o.first for o in at_once if shared(o.home, item.home) >= _COVERED), default=since)
