@@ -42,7 +42,7 @@ LEAST_HUE = 0.05
 COHORT = 9
 """Other candidates that the best one's score is held against (as cohorts do in speaker verification, Auckenthaler,
 Carey and Lloyd-Thomas 2000): on some crops every score is high."""
-EVIDENCE = 4
+EVIDENCE = 5
 """Number of the way in which evidence is weighed; thresholds that were set for another one mean nothing to it."""
 
 
@@ -50,10 +50,10 @@ EVIDENCE = 4
 class Model:
     """How one kind of evidence is weighed.
 
-    choice: weights of a candidate's features (score alone; or score, print, likeness, hue and patches) in its log-odds
-    against the others. known: weights of the best candidate's features, of its lead and of how far its score stands
-    out, with `bias`, in the log-odds that the product is in the catalogue. accept: least such log-odds for a product to
-    be given a SKU.
+    choice: weights of a candidate's features (score alone; or score, print, likeness, hue, patches and stretch) in its
+    log-odds against the others. known: weights of the best candidate's features, of its lead and of how far its score
+    stands out, with `bias`, in the log-odds that the product is in the catalogue. accept: least such log-odds for a
+    product to be given a SKU.
     """
 
     choice: tuple[float, ...]
@@ -116,7 +116,7 @@ def default_calibration(references: int, false_known: float = 0.02) -> Calibrati
     encoder.
     """
     plain = Model((20.0,), (40.0, 0.3, 0.0), -34.8, 3.0)
-    verified = Model((8.0, 1.0, 4.0, 0.0, 0.0), (0.0, 2.0, 9.0, 0.0, 0.0, 0.2, 0.0), -11.5, 3.0)
+    verified = Model((8.0, 1.0, 4.0, 0.0, 0.0, 0.0), (0.0, 2.0, 9.0, 0.0, 0.0, 0.0, 0.2, 0.0), -11.5, 3.0)
     return Calibration(plain, verified, references, 0, false_known)
 
 
@@ -144,10 +144,11 @@ def plain_features(neighbors: Neighbors) -> Values:
 
 
 def verified_features(neighbors: Neighbors, evidence: Evidence) -> Values:
-    """The features of verified candidates, float64 (n, v, 5)."""
+    """The features of verified candidates, float64 (n, v, 6)."""
     scores = plain_features(neighbors)[:, : evidence.inliers.shape[1], 0]
     hue = np.log(evidence.hue.clip(LEAST_HUE))
-    return np.stack([scores, printed(evidence.inliers), evidence.likeness, hue, evidence.patches], axis=-1)
+    each = (scores, printed(evidence.inliers), evidence.likeness, hue, evidence.patches, -evidence.stretch)
+    return np.stack(each, axis=-1)
 
 
 def printed(inliers: NDArray[np.float32] | float) -> Values:

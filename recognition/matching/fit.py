@@ -81,11 +81,11 @@ def fit_model(
     strangers, others: features and candidates of the same views with it left out.
     """
     features = known.shape[2]
-    choice = fit_choice(known, present, own, (0.0, CHOICE_PRINT, 0.0, CHOICE_HUE, 0.0)[:features])
+    choice = fit_choice(known, present, own, (0.0, CHOICE_PRINT, 0.0, CHOICE_HUE, 0.0, 0.0)[:features])
     blank = Model(choice, (0.0,) * (features + 2), 0.0, -np.inf)
     there = own >= 0
     asked = _questions(blank, known[there], present[there]), _questions(blank, strangers, others)
-    weights, bias = fit_known(*asked, (*(0.0, KNOWN_PRINT, 0.0, 0.0, 0.0)[:features], 0.0, 0.0))
+    weights, bias = fit_known(*asked, (*(0.0, KNOWN_PRINT, 0.0, 0.0, 0.0, 0.0)[:features], 0.0, 0.0))
     model = Model(choice, weights, bias, -np.inf)
     return model, rank(model, strangers, others)
 

@@ -2,12 +2,14 @@
 
 SIFT (Lowe 2004) with Hellinger-normalised descriptors (RootSIFT, Arandjelovic & Zisserman 2012), Lowe's ratio test,
 an affine transform by RANSAC (Fischler & Bolles 1981) held against what a shelf allows, then a look at both pictures
-laid over each other. Beside it, wherever they lie, the patches of the reference (see patches.py).
+laid over each other. Beside it, wherever they lie, the patches of the reference (see patches.py), and the proportions
+of both pictures: two sizes of one product wear one print on packs of other proportions.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -38,6 +40,9 @@ LARGEST_STRETCH = 2.0
 LEAST_SPREAD_PX = 8.0
 KEPT_REFERENCES = 1024
 LEAST_SIDE_PX = 8
+MOST_STRETCH = 0.5
+"""Beyond it a box is none of this product, a photo that shows more than the product, or a reference seen from an angle:
+how far beyond says no more."""
 SMALL_PX = 60
 """Longer side of a crop below which keypoints of its print are not expected to agree."""
 
@@ -52,12 +57,13 @@ class Features:
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """What is kept of a reference: its features, its small picture, its longer side at working size, pixels, and its
-    patches."""
+    """What is kept of a reference: its features, its small picture, its longer side at working size, pixels, its width
+    by its height, and its patches."""
 
     features: Features
     picture: Picture
     side: int
+    aspect: float
     patches: Patches
 
 
@@ -94,7 +100,7 @@ class Verifier:
             for i, found in zip(asked, compared, strict=True):
                 evidence.verified[i] = True
                 for j, finding in found.items():
-                    evidence.inliers[i, j], laid, evidence.patches[i, j] = finding
+                    evidence.inliers[i, j], laid, evidence.patches[i, j], evidence.stretch[i, j] = finding
                     evidence.likeness[i, j], evidence.hue[i, j] = laid
         return evidence
 
@@ -168,14 +174,23 @@ def _pairs(crop: Features, reference: Features) -> tuple[NDArray[np.float32], ND
     return crop.points[kept], reference.points[nearest[kept]]
 
 
+def stretch(one: float, other: float) -> float:
+    """By how much a picture is wider or higher than another one for its size: the natural logarithm of the ratio of
+    their aspects (width by height), without its sign, at most 0.5."""
+    return min(abs(math.log(one / other)), MOST_STRETCH)
+
+
 def _compare_all(
     image: Image, patches: Patches, candidates: dict[int, Reference]
-) -> dict[int, tuple[int, Overlay, float]]:
+) -> dict[int, tuple[int, Overlay, float, float]]:
     if min(image.shape[:2]) < LEAST_SIDE_PX:
         return {}
     crop = working_picture(image)
-    features = extract(crop)
-    return {j: (*_compare(crop, features, r), found_again(patches, r.patches)) for j, r in candidates.items()}
+    features, aspect = extract(crop), image.shape[1] / image.shape[0]
+    return {
+        j: (*_compare(crop, features, r), found_again(patches, r.patches), stretch(aspect, r.aspect))
+        for j, r in candidates.items()
+    }
 
 
 def _compare(crop: Image, features: Features, reference: Reference) -> tuple[int, Overlay]:
@@ -192,7 +207,8 @@ def _digest(image: Image) -> bytes:
 
 def _reference(picture: Image, patches: Patches) -> Reference:
     image = working_picture(picture)
-    return Reference(extract(image), small_picture(image), max(image.shape[:2]), patches)
+    aspect = picture.shape[1] / picture.shape[0]
+    return Reference(extract(image), small_picture(image), max(image.shape[:2]), aspect, patches)
 
 
 def working_picture(image: Image) -> Image:

@@ -21,7 +21,7 @@ Step = Callable[[Image, Random], Image]
 
 
 def shelf_view(image: Image, seed: int) -> Image:
-    """One view: loose or tight box, perspective, cover, light, glare, few pixels, blur, noise, JPEG; fixed by seed."""
+    """One view: box, perspective, a part, cover, light, glare, few pixels, blur, noise, JPEG; fixed by seed."""
     rng = np.random.default_rng(seed)
     view = _cut(image, rng)
     for step, chance in STEPS:
@@ -74,6 +74,15 @@ def _cover(view: Image, rng: Random) -> Image:
     return covered
 
 
+def _part(view: Image, rng: Random) -> Image:
+    """What a neighbour or the picture's border leaves of it: a detector boxes what can be seen."""
+    height, width = view.shape[:2]
+    share, side = rng.uniform(0.1, 0.4), int(rng.integers(4))
+    across, down = max(4, round(width * (1 - share))), max(4, round(height * (1 - share)))
+    parts = [view[:, :across], view[:, -across:], view[:down], view[-down:]]
+    return np.ascontiguousarray(parts[side])
+
+
 def _light(view: Image, rng: Random) -> Image:
     """Gain, gamma, a colour cast and a shade that runs across."""
     height, width = view.shape[:2]
@@ -124,5 +133,6 @@ def _clip(values: NDArray[np.float64]) -> Image:
 
 
 STEPS: tuple[tuple[Step, float], ...] = (
-    (_cover, 0.3), (_light, 0.9), (_glare, 0.25), (_shrink, 0.9), (_blur, 0.6), (_noise, 0.8), (_compress, 0.9),
+    (_part, 0.15), (_cover, 0.3), (_light, 0.9), (_glare, 0.25), (_shrink, 0.9), (_blur, 0.6), (_noise, 0.8),
+    (_compress, 0.9),
 )  # fmt: skip

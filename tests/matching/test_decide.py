@@ -12,7 +12,9 @@ from recognition.matching.evidence import Evidence
 from recognition.types import Neighbors, Status
 
 PLAIN = Model(choice=(30.0,), known=(20.0, 0.0, 0.0), bias=-12.0, accept=1.0)
-VERIFIED = Model(choice=(30.0, 1.0, 4.0, 1.0, 2.0), known=(5.0, 1.0, 4.0, 1.0, 0.0, 0.0, 0.0), bias=-6.0, accept=1.0)
+VERIFIED = Model(
+    choice=(30.0, 1.0, 4.0, 1.0, 2.0, 3.0), known=(5.0, 1.0, 4.0, 1.0, 0.0, 0.0, 0.0, 0.0), bias=-6.0, accept=1.0
+)
 CALIBRATION = Calibration(PLAIN, VERIFIED, references=10, views=100, false_known=0.02)
 
 
@@ -22,9 +24,11 @@ def neighbors(*rows):
     return Neighbors(scores, skus, skus.copy())
 
 
-def evidence(inliers, likeness, verified=True, small=False):
+def evidence(inliers, likeness, verified=True, small=False, stretch=None):
     agreed, alike = np.array([inliers], np.float32), np.array([likeness], np.float32)
-    return Evidence(agreed, alike, np.ones_like(alike), np.zeros_like(alike), np.array([verified]), np.array([small]))
+    none = np.zeros_like(alike)
+    stretched = none if stretch is None else np.array([stretch], np.float32)
+    return Evidence(agreed, alike, none + 1, none, stretched, np.array([verified]), np.array([small]))
 
 
 @pytest.mark.parametrize("columns", [0, 1, 5])
@@ -115,6 +119,13 @@ def test_the_best_of_several_look_alikes_is_named_and_the_best_of_two_only_when_
     ):
         matches = decide(neighbors(row), CALIBRATION, None)
         assert matches.status[0] == status, row
+
+
+def test_of_two_sizes_of_one_print_the_one_of_the_same_proportions_is_named():
+    found = neighbors([(7, 0.9), (8, 0.9)])
+    assert decide(found, CALIBRATION, evidence([20, 20], [0.6, 0.6])).status[0] == Status.AMBIGUOUS
+    matches = decide(found, CALIBRATION, evidence([20, 20], [0.6, 0.6], stretch=[0.2, 0.02]))
+    assert matches.status[0] == Status.RECOGNIZED and matches.skus[0, 0] == 8
 
 
 def test_confidence_falls_with_the_score_and_with_a_second_that_comes_near():

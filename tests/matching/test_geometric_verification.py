@@ -4,7 +4,7 @@ import pytest
 
 from recognition.matching.evidence import Evidence
 from recognition.matching.overlay import overlay, small_picture
-from recognition.matching.verify import Features, Verifier, extract, locate
+from recognition.matching.verify import Features, Verifier, extract, locate, stretch
 
 BLANK = np.full((60, 40, 3), 200, np.uint8)
 
@@ -17,8 +17,8 @@ def test_no_crops_and_no_candidates():
 
 
 def test_evidence_refuses_arrays_that_do_not_agree():
-    with pytest.raises(ValueError, match="wanted four arrays"):
-        Evidence(*np.zeros((3, 2, 3), np.float32), np.zeros((2, 2), np.float32), *np.zeros((2, 2), bool))
+    with pytest.raises(ValueError, match="wanted five arrays"):
+        Evidence(*np.zeros((4, 2, 3), np.float32), np.zeros((2, 2), np.float32), *np.zeros((2, 2), bool))
 
 
 def test_the_right_reference_gathers_the_inliers(packs, photograph):
@@ -34,6 +34,17 @@ def test_hue_tells_two_flavours_of_one_layout_apart(packs, photograph):
     flavour = np.ascontiguousarray(packs[2][:, :, [1, 2, 0]])
     evidence = Verifier(lambda row: [packs[2], flavour][row]).verify([photograph(packs[2])], np.array([[0, 1]]))
     assert evidence.likeness[0, 0] > 0.2 + evidence.likeness[0, 1]
+
+
+def test_proportions_tell_two_sizes_of_one_print_apart(packs):
+    wide = cv2.resize(packs[2], None, fx=1.25, fy=1.0, interpolation=cv2.INTER_AREA)
+    evidence = Verifier(lambda row: [packs[2], wide][row]).verify([packs[2]], np.array([[0, 1, -1]]))
+    assert evidence.stretch[0].tolist() == pytest.approx([0, np.log(1.25), 0], abs=0.02)
+
+
+@pytest.mark.parametrize(("one", "other", "wanted"), [(1, 2, 0.5), (2, 1, 0.5), (1.1, 1, 0.0953), (1, 1, 0)])
+def test_stretch_is_bounded_and_has_no_sign(one, other, wanted):
+    assert stretch(one, other) == pytest.approx(wanted, abs=1e-3)
 
 
 def test_absent_candidates_stay_zero_and_a_missing_picture_leaves_the_crop_unverified(packs):

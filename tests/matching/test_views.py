@@ -24,6 +24,12 @@ def test_views_are_no_larger_than_the_reference_and_differ_in_size(packs):
     assert min(heights) < 80 and max(heights) > 180
 
 
+def test_some_views_show_a_part_of_the_pack(packs):
+    aspects = [np.divide(*shelf_view(packs[1], seed).shape[1::-1]) for seed in range(200)]
+    stretch = np.abs(np.log(np.array(aspects) / np.divide(*packs[1].shape[1::-1])))
+    assert 0.04 < (stretch > 0.25).mean() < 0.2 and np.median(stretch) < 0.1
+
+
 def test_the_reference_is_left_as_it_was(packs):
     before = packs[2].copy()
     before.flags.writeable = False
