@@ -118,11 +118,11 @@ class Recognizer:
                 seen.release(work)
 
     def match(self, crops: list[Image]) -> Matches:
-        """What each crop shows. crops: RGB uint8 (h, w, 3)."""
-        return self._match(crops, self.encoder.encode(crops))
+        """What each crop shows, whatever stands beside it. crops: RGB uint8 (h, w, 3)."""
+        return self._match(crops, self.encoder.encode(crops), None)
 
-    def _match(self, crops: Sequence[Image], vectors: NDArray[np.float32]) -> Matches:
-        return match(crops, vectors, self.index, self.settings, self.calibration, self.verifier)
+    def _match(self, crops: Sequence[Image], vectors: NDArray[np.float32], xyxy: NDArray[np.float32] | None) -> Matches:
+        return match(crops, vectors, self.index, self.settings, self.calibration, self.verifier, xyxy)
 
     def _look(self, frame: Frame | Failure) -> _Work | Failure:
         if isinstance(frame, Failure):
@@ -195,7 +195,7 @@ class Recognizer:
         frame, detections, clock = work.frame, work.detections, work.clock
         vectors = np.array(work.vectors, np.float32).reshape(len(work.chosen), self.encoder.dim)[work.of]
         with clock.time("match"):
-            matches = self._match(work.crops, vectors)
+            matches = self._match(work.crops, vectors, detections.xyxy)
         work.crops = work.chosen = ()  # as much memory as the photo, while its result is being written
         with clock.time("lay out"):
             height, width = frame.image.shape[:2]

@@ -157,19 +157,25 @@ def printed(inliers: NDArray[np.float32] | float) -> Values:
     return np.asarray(np.log1p(count) + count / EVEN_INLIERS)
 
 
-def rank(model: Model, features: Values, present: NDArray[np.bool_]) -> Ranking:
-    """Weighs candidates. features: (n, v, f). present: bool (n, v), False where there is no candidate."""
+def rank(model: Model, features: Values, present: NDArray[np.bool_], support: Values | None = None) -> Ranking:
+    """Weighs candidates.
+
+    features: (n, v, f). present: bool (n, v), False where there is no candidate. support: (n, v), log-odds that others
+    add to a candidate, and to there being a SKU for it (see blocks.py).
+    """
     if not features.shape[1]:
         none = np.zeros(len(features))
         neither = np.zeros(len(features), np.bool_)
         return Ranking(np.zeros((len(features), 0), np.int64), none, none - np.inf, neither, neither)
-    weights = np.where(present, features @ np.array(model.choice), -np.inf)
+    said = np.zeros(present.shape) if support is None else support
+    weights = np.where(present, features @ np.array(model.choice) + said, -np.inf)
     order = np.argsort(-weights, axis=1, kind="stable")
     found = np.asarray(present.any(axis=1))
     behind = np.take_along_axis(weights, order, axis=1)
     behind = np.where(found[:, None], behind - np.where(found, behind[:, 0], 0)[:, None], -np.inf)
     choice = np.where(found, 1 / np.maximum(np.exp(behind).sum(axis=1), 1), 0)
     known = known_features(features, order, behind) @ np.array(model.known) + model.bias
+    known += np.take_along_axis(said, order[:, :1], axis=1)[:, 0]
     apart = (_lead(behind) >= LEAST_LEAD) & (choice >= LEAST_CHOICE)
     return Ranking(order, choice, np.where(found, known, -np.inf), apart, _seen(features, order))
 

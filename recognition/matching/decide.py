@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from recognition.matching.blocks import support
 from recognition.matching.calibration import (
     Calibration,
     Model,
     Ranking,
+    Values,
     plain_features,
     rank,
     verified_features,
@@ -17,20 +19,35 @@ from recognition.matching.evidence import Evidence
 from recognition.types import Matches, Neighbors, Status
 
 
-def decide(neighbors: Neighbors, calibration: Calibration, evidence: Evidence | None) -> Matches:
+def decide(
+    neighbors: Neighbors,
+    calibration: Calibration,
+    evidence: Evidence | None,
+    near: NDArray[np.bool_] | None = None,
+) -> Matches:
     """What stands at each box.
+
+    near: bool (n, n), equal neighbours on the shelf, whose names then count; None where the crops stand alone.
 
     Verified rows are ranked anew among their verified candidates, the others stay behind in search order; scores go
     with their SKUs and are never changed. confidence = P(in the catalogue) x P(the best, if it is), known and unknown
     products being taken as equally common. UNKNOWN: too unlike; AMBIGUOUS: alike enough, but so is the second.
     """
+    alone = _decide(neighbors, calibration, evidence, np.zeros(neighbors.skus.shape))
+    if near is None:
+        return alone
+    return _decide(neighbors, calibration, evidence, support(near, neighbors.skus, alone))
+
+
+def _decide(neighbors: Neighbors, calibration: Calibration, evidence: Evidence | None, said: Values) -> Matches:
     present = neighbors.skus >= 0
-    ranking = rank(calibration.plain, plain_features(neighbors), present)
+    ranking = rank(calibration.plain, plain_features(neighbors), present, said)
     order, status = ranking.order.copy(), _status(calibration.plain, ranking)
     confidence = _probability(ranking.known) * ranking.choice
     if evidence is not None:
         looked, columns = evidence.verified, evidence.inliers.shape[1]
-        closer = rank(calibration.verified, verified_features(neighbors, evidence), present[:, :columns])
+        features = verified_features(neighbors, evidence)
+        closer = rank(calibration.verified, features, present[:, :columns], said[:, :columns])
         order[looked, :columns] = closer.order[looked]
         order[looked, columns:] = np.arange(columns, order.shape[1])
         status[looked] = _status(calibration.verified, closer, evidence.small)[looked]

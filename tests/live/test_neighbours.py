@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from recognition.live.items import Item
-from recognition.live.neighbours import consult, neighbours
+from recognition.live.neighbours import consult
 from recognition.live.views import Look
 from recognition.types import Matches, Status
 
@@ -69,19 +69,3 @@ def test_what_was_said_before_is_forgotten() -> None:
 
 def test_boxes_that_the_border_cuts_say_nothing() -> None:
     assert names(row(SURE, DOUBT, SURE, cut=True)) == [A, B, A]
-
-
-@pytest.mark.parametrize(
-    ("box", "near"),
-    [
-        ((32, 0, 62, 50), True),  # beside
-        ((0, -52, 30, -2), True),  # on top
-        ((45, 0, 75, 50), False),  # a gap of half a pack
-        ((32, 12, 62, 62), False),  # not in one line
-        ((32, -10, 62, 50), False),  # a larger pack
-        ((32, -52, 62, -2), False),  # across the corner
-    ],
-)
-def test_who_is_an_equal_neighbour(box: tuple[float, ...], near: bool) -> None:
-    found = neighbours(np.array([(0, 0, 30, 50), box], np.float32))
-    assert found.tolist() == [[False, near], [near, False]]

@@ -128,6 +128,17 @@ def test_of_two_sizes_of_one_print_the_one_of_the_same_proportions_is_named():
     assert matches.status[0] == Status.RECOGNIZED and matches.skus[0, 0] == 8
 
 
+def test_equal_neighbours_decide_what_is_nearly_even_and_nothing_else():
+    row = [(7, 0.9), (8, 0.6)]
+    found = neighbors(row, [(8, 0.9), (7, 0.895)], row, [(8, 0.9), (7, 0.8)], [(8, 0.5), (7, 0.499)])
+    near = np.zeros((5, 5), bool)
+    near[[0, 1, 1, 2, 2, 3, 3, 4], [1, 0, 2, 1, 3, 2, 4, 3]] = True
+    alone, beside = decide(found, CALIBRATION, None), decide(found, CALIBRATION, None, near)
+    assert alone.decided.tolist() == [7, -1, 7, 8, -1]
+    assert beside.decided.tolist() == [7, 7, 7, 8, -1]
+    assert beside.skus[1].tolist() == [7, 8] and beside.scores[1].tolist() == pytest.approx([0.895, 0.9])
+
+
 def test_confidence_falls_with_the_score_and_with_a_second_that_comes_near():
     rows = [[(7, s), (8, t)] for s, t in ((0.9, 0.2), (0.7, 0.2), (0.7, 0.68))]
     confidence = decide(neighbors(*rows), CALIBRATION, None).confidence
