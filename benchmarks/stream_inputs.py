@@ -64,9 +64,9 @@ def settings_for(folder: Path, shape: str = STARTER) -> Settings:
     """Settings that the film is recognised with. shape: `starter`, or one of encode_inputs.py's, with random weights:
     its seconds count, its answers do not."""
     if shape == STARTER:
-        return Settings(embed=EmbedSettings(device="cpu"))
+        return Settings(embed=EmbedSettings(device="cpu")).for_stream
     model = folder / shape.replace("/", "-")
-    return Settings(embed=EmbedSettings(str(model), "processor", device="cpu"))
+    return Settings(embed=EmbedSettings(str(model), "processor", device="cpu")).for_stream
 
 
 def make_database(folder: Path, shape: str = STARTER) -> None:

@@ -18,13 +18,15 @@ class DetectSettings:
     """detector: a weights file, or `starter` for the one that ships. conf: lowest score kept, 0..1.
 
     iou: overlap above which two boxes are one product. product_px: size (square root of area) that the
-    median product is brought to before detection, pixels. max_boxes: cap per image, warned about when hit.
+    median product is brought to before detection, pixels. close_look: look a second time, closer, and fuse what both
+    looks find. max_boxes: cap per image, warned about when hit.
     """
 
     detector: str = "starter"
     conf: float = 0.40
     iou: float = 0.5
     product_px: float = 44.0
+    close_look: bool = True
     max_boxes: int = 3000
     device: str = "auto"
 
@@ -71,6 +73,7 @@ class StreamSettings:
     """every_s: a picture that does not change is searched again after this time, seconds. interval_s: seconds between
     two writings of the shelf and the figures. picture_fps: most annotated pictures a second. events_mb, video_mb: a
     full file makes room for the next one, megabytes, 0 for no limit; video_minutes: the same for a video's length.
+    close_look: of the detector, in place of its own: a stream shows each product many times.
     """
 
     every_s: float = 10.0
@@ -80,6 +83,7 @@ class StreamSettings:
     video_mb: float = 512.0
     video_minutes: float = 60.0
     blur_faces: bool = True
+    close_look: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,11 @@ class Settings:
     match: MatchSettings = field(default_factory=MatchSettings)
     output: OutputSettings = field(default_factory=OutputSettings)
     stream: StreamSettings = field(default_factory=StreamSettings)
+
+    @property
+    def for_stream(self) -> Settings:
+        """The same with the detector as a stream has it."""
+        return replace(self, detect=replace(self.detect, close_look=self.stream.close_look))
 
 
 def override(settings: Any, **values: Any) -> Any:

@@ -51,7 +51,7 @@ def recognize_stream(
         if len(set(shown)) < len(shown):
             raise UsageError("a source is given twice", "name each once")
         stopped = stack.enter_context(_stop_signals(sources))
-        recognizer, _ = stack.enter_context(open_recognizer(settings, db))
+        recognizer, _ = stack.enter_context(open_recognizer(settings.for_stream, db))
         folder = LiveFolder.create(out, mode, settings.stream.events_mb) if out is not None else None
         pictures = LivePictures(wishes, out or Path(), shown, settings.stream) if wishes else None
         sessions = [Session(name, settings.stream, recognizer.describe) for name in shown]

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recognition.detection import boxes as bx
 from recognition.types import Detections
 
 _INSIDE = 0.7
 """Share of a box that lies in another from which on it counts as a part of it."""
+
+_SAME = 0.55
+"""Overlap (IoU) from which on boxes of two looks are one product; as in the source of `fuse`."""
+_ALONE = 0.6
+"""What the score of a box is worth that only one of two looks has."""
+_PART, _PART_SCORE = 0.65, 0.6
+"""Largest share of a box's area, and lowest score, of what may be one of several products in it."""
+_FILLED = (0.75, 1.25)
+"""Area of these together, as a share of the box's."""
 
 
 def unite(found: Detections, iou: float, most: int) -> Detections:
@@ -35,3 +45,35 @@ def add_large(fine: Detections, coarse: Detections, side: float) -> Detections:
     torn = part[:, believed].any(axis=1)
     fine, large = fine.select(np.flatnonzero(~torn)), large.select(believed)
     return Detections(np.concatenate([fine.xyxy, large.xyxy]), np.concatenate([fine.scores, large.scores]))
+
+
+def fuse(look: Detections, closer: Detections) -> Detections:
+    """One list of what two looks at a photo have found; boxes may overlap.
+
+    Weighted boxes fusion (Solovyev, Wang and Gabruseva 2021): boxes of one product become their mean, weighted by
+    score, with the mean score; what one look alone has counts for less. A box that sure boxes of the closer look fill,
+    two or more, was several products: flat packs on top of each other look like one from afar.
+    """
+    look = look.select(np.flatnonzero(~_filled(look, closer)))
+    overlap = bx.iou_matrix(look.xyxy, closer.xyxy)
+    boxes, scores = look.xyxy.copy(), look.scores * np.float32(_ALONE)
+    free = np.ones(len(closer), np.bool_)
+    for row in np.flatnonzero((overlap >= _SAME).any(axis=1)):
+        column = int(np.where(free, overlap[row], 0).argmax())
+        if free[column] and overlap[row, column] >= _SAME:
+            free[column] = False
+            both = np.array([look.scores[row], closer.scores[column]])
+            boxes[row] = np.average([look.xyxy[row], closer.xyxy[column]], axis=0, weights=both)
+            scores[row] = both.mean()
+    return Detections(
+        np.concatenate([boxes, closer.xyxy[free]]), np.concatenate([scores, closer.scores[free] * np.float32(_ALONE)])
+    )
+
+
+def _filled(look: Detections, closer: Detections) -> NDArray[np.bool_]:
+    """Which boxes of a look are filled by smaller ones of the closer look."""
+    areas, smaller = bx.areas(look.xyxy), bx.areas(closer.xyxy)
+    part = bx.inside_matrix(closer.xyxy, look.xyxy) > _INSIDE
+    part &= (smaller[:, None] < _PART * areas[None, :]) & (closer.scores >= _PART_SCORE)[:, None]
+    filled = np.where(part, smaller[:, None], 0).sum(axis=0) / np.maximum(areas, 1e-6)
+    return np.asarray((part.sum(axis=0) >= 2) & (filled > _FILLED[0]) & (filled < _FILLED[1]))

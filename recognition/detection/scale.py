@@ -1,7 +1,7 @@
 """Brings products to the size the detector knows: a coarse look measures them, another sees them at that size.
 
 The products of one photo differ in size, and a hand may hold one before the lens: a thumbnail, which costs next to
-nothing, shows the very large ones.
+nothing, shows the very large ones, and a closer look parts the small ones. What two looks agree on is surer.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from recognition.detection import boxes as bx
-from recognition.detection.merge import add_large, unite
+from recognition.detection.merge import add_large, fuse, unite
 from recognition.detection.tiling import Finder, look, whole_side
 from recognition.settings import DetectSettings
 from recognition.types import Detections, Image
@@ -23,6 +23,10 @@ COARSE = 640
 """Longer side of the photo in the look that measures the products, pixels."""
 NEAR = (0.85, 1.25)
 """Sizes in that look, as a multiple of the wanted one, at which its answer is final."""
+CLOSER = 1.5
+"""How much closer the closer look is. At 2 products of the wanted size are torn apart."""
+_LEAST_CLOSER = 1.2
+"""Less is no other look: a photo that cannot be enlarged further has none."""
 _LARGE = 3.0
 """From this multiple of the wanted size on, a product is sought in the look before."""
 MAX_ZOOM = 2.0
@@ -57,6 +61,12 @@ def detect_by_size(images: Sequence[Image], find: Finder, settings: DetectSettin
     under = [results[i] if wanted[i] > zooms[i] else thumbs[i] for i in again]
     for i, found in zip(again, see(again, [wanted[i] for i in again], under), strict=True):
         results[i] = found
+    if settings.close_look:
+        close = [min(CLOSER * zoom, _most_zoom(image)) for image, zoom in zip(images, wanted, strict=True)]
+        again = [i for i in everything if len(results[i]) and close[i] >= _LEAST_CLOSER * wanted[i]]
+        under = [results[i] for i in again]
+        for i, found in zip(again, see(again, [close[i] for i in again], under), strict=True):
+            results[i] = unite(fuse(results[i], found), settings.iou, settings.max_boxes)
     return [found.select(np.flatnonzero(found.scores >= settings.conf)) for found in results]
 
 
@@ -83,7 +93,9 @@ def _wanted_zoom(image: Image, found: Detections, zoom: float, product_px: float
         return min(2 * zoom, MAX_ZOOM)
     if NEAR[0] <= size * zoom / product_px <= NEAR[1]:
         return zoom
-    height, width = image.shape[:2]
-    least: float = THUMB / max(height, width)
-    most = min(MAX_ZOOM, math.sqrt(MAX_PIXELS / (height * width)))
-    return min(max(product_px / size, least), most)
+    least: float = THUMB / max(image.shape[:2])
+    return min(max(product_px / size, least), _most_zoom(image))
+
+
+def _most_zoom(image: Image) -> float:
+    return min(MAX_ZOOM, math.sqrt(MAX_PIXELS / (image.shape[0] * image.shape[1])))

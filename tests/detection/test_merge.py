@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from recognition.detection.merge import add_large, unite
+from recognition.detection.merge import add_large, fuse, unite
 from recognition.types import Detections
 
 Row = tuple[float, float, float, float, float]
@@ -49,3 +49,32 @@ def test_unite(rows: list[Row], most: int, kept: list[int]) -> None:
 )
 def test_add_large(fine: list[Row], coarse: list[Row], wanted: list[Row]) -> None:
     assert listed(add_large(made(*fine), made(*coarse), 150)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("look", "closer", "wanted"),
+    [
+        ([], [], []),
+        ([(0, 0, 10, 10, 0.9)], [], [(0, 0, 10, 10, 0.54)]),  # one look alone has it
+        ([], [(0, 0, 10, 10, 0.9)], [(0, 0, 10, 10, 0.54)]),
+        ([(0, 0, 10, 10, 0.75)], [(0, 2, 10, 10, 0.25)], [(0, 0.5, 10, 10, 0.5)]),  # both have it
+        ([(0, 0, 10, 10, 0.5)], [(0, 0, 10, 10, 0.5), (0, 0, 10, 9, 0.5)], [(0, 0, 10, 10, 0.5), (0, 0, 10, 9, 0.3)]),
+        (  # two flat packs on top of each other
+            [(0, 0, 10, 20, 0.9)],
+            [(0, 0, 10, 10, 0.9), (0, 10, 10, 20, 0.8)],
+            [(0, 0, 10, 10, 0.54), (0, 10, 10, 20, 0.48)],
+        ),
+        (  # unsure parts
+            [(0, 0, 10, 20, 0.9)],
+            [(0, 0, 10, 10, 0.5), (0, 10, 10, 20, 0.8)],
+            [(0, 0, 10, 20, 0.54), (0, 0, 10, 10, 0.3), (0, 10, 10, 20, 0.48)],
+        ),
+        (  # a label and a cap do not fill a bottle
+            [(0, 0, 10, 30, 0.9)],
+            [(0, 0, 10, 8, 0.9), (0, 15, 10, 25, 0.9)],
+            [(0, 0, 10, 30, 0.54), (0, 0, 10, 8, 0.54), (0, 15, 10, 25, 0.54)],
+        ),
+    ],
+)
+def test_fuse(look: list[Row], closer: list[Row], wanted: list[Row]) -> None:
+    assert listed(fuse(made(*look), made(*closer))) == wanted

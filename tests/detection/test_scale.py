@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -97,14 +98,26 @@ def test_products_of_every_size_are_found_once(image: Image, boxes: list[tuple[i
 
 def test_fine_shelves_are_tiled_and_close_ups_are_not() -> None:
     _, seer = seen(photo(3000, 2000, grid(12, 19, 60, 150)))
-    assert [len(tiles) for tiles in seer.shown] == [1, 1, 4]
+    assert [len(tiles) for tiles in seer.shown] == [1, 1, 4, 6]
     _, seer = seen(photo(3000, 2000, grid(4, 6, 190, 400)))
-    assert [len(tiles) for tiles in seer.shown if tiles] == [1, 1]
+    assert [len(tiles) for tiles in seer.shown if tiles] == [1, 1, 1]
+
+
+def test_a_closer_look_is_taken_where_there_is_more_to_see() -> None:
+    def looks(image: Image, close_look: bool) -> int:
+        seer = Seer()
+        detect_by_size([image], seer, replace(SETTINGS, close_look=close_look))
+        return sum(bool(tiles) for tiles in seer.shown)
+
+    shelf, tiny = photo(640, 480, grid(4, 6, 40, 80)), photo(320, 240, grid(4, 6, 12, 40))
+    assert looks(shelf, True) == looks(shelf, False) + 1
+    assert looks(tiny, True) == looks(tiny, False)  # enlarged as far as it goes
+    assert looks(photo(640, 480, []), True) == looks(photo(640, 480, []), False)  # nothing to look at
 
 
 def test_images_share_the_looks_and_keep_their_order() -> None:
     images = [photo(640, 480, grid(4, n, 40, 80)) for n in (2, 5)]
     seer = Seer()
     assert [len(found) for found in detect_by_size(images, seer, SETTINGS)] == [8, 20]
-    assert [len(tiles) for tiles in seer.shown if tiles] == [2, 2]
+    assert [len(tiles) for tiles in seer.shown if tiles] == [2, 2, 2]
     assert detect_by_size([], seer, SETTINGS) == []
