@@ -73,7 +73,7 @@ class StreamSettings:
     """every_s: a picture that does not change is searched again after this time, seconds. interval_s: seconds between
     two writings of the shelf and the figures. picture_fps: most annotated pictures a second. events_mb, video_mb: a
     full file makes room for the next one, megabytes, 0 for no limit; video_minutes: the same for a video's length.
-    close_look: of the detector, in place of its own: a stream shows each product many times.
+    close_look: of the detector, in place of its own: blurred pictures gain nothing from it.
     """
 
     every_s: float = 10.0
