@@ -37,9 +37,7 @@ def add_large(fine: Detections, coarse: Detections, side: float) -> Detections:
     large = coarse.select(np.flatnonzero((coarse.xyxy[:, 2:] - coarse.xyxy[:, :2]).max(axis=1) > side))
     if not len(large):
         return fine
-    part = (bx.inside_matrix(fine.xyxy, large.xyxy) > _INSIDE) & (
-        bx.areas(fine.xyxy)[:, None] < 0.5 * bx.areas(large.xyxy)[None, :]
-    )
+    part = _parts(fine, large, 0.5)
     rival = np.where(part, fine.scores[:, None], 0).max(axis=0, initial=0)
     believed = large.scores >= rival
     torn = part[:, believed].any(axis=1)
@@ -59,8 +57,9 @@ def fuse(look: Detections, closer: Detections) -> Detections:
     boxes, scores = look.xyxy.copy(), look.scores * np.float32(_ALONE)
     free = np.ones(len(closer), np.bool_)
     for row in np.flatnonzero((overlap >= _SAME).any(axis=1)):
-        column = int(np.where(free, overlap[row], 0).argmax())
-        if free[column] and overlap[row, column] >= _SAME:
+        left = np.where(free, overlap[row], 0)
+        column = int(left.argmax())
+        if left[column] >= _SAME:
             free[column] = False
             both = np.array([look.scores[row], closer.scores[column]])
             boxes[row] = np.average([look.xyxy[row], closer.xyxy[column]], axis=0, weights=both)
@@ -72,8 +71,13 @@ def fuse(look: Detections, closer: Detections) -> Detections:
 
 def _filled(look: Detections, closer: Detections) -> NDArray[np.bool_]:
     """Which boxes of a look are filled by smaller ones of the closer look."""
-    areas, smaller = bx.areas(look.xyxy), bx.areas(closer.xyxy)
-    part = bx.inside_matrix(closer.xyxy, look.xyxy) > _INSIDE
-    part &= (smaller[:, None] < _PART * areas[None, :]) & (closer.scores >= _PART_SCORE)[:, None]
-    filled = np.where(part, smaller[:, None], 0).sum(axis=0) / np.maximum(areas, 1e-6)
+    part = _parts(closer, look, _PART) & (closer.scores >= _PART_SCORE)[:, None]
+    inside = np.where(part, bx.areas(closer.xyxy)[:, None], 0).sum(axis=0)
+    filled = inside / np.maximum(bx.areas(look.xyxy), 1e-6)
     return np.asarray((part.sum(axis=0) >= 2) & (filled > _FILLED[0]) & (filled < _FILLED[1]))
+
+
+def _parts(small: Detections, large: Detections, most: float) -> NDArray[np.bool_]:
+    """Which boxes lie in which others and have less than `most` of their area, (len(small), len(large))."""
+    inside = bx.inside_matrix(small.xyxy, large.xyxy) > _INSIDE
+    return np.asarray(inside & (bx.areas(small.xyxy)[:, None] < most * bx.areas(large.xyxy)[None, :]))

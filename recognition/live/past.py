@@ -64,8 +64,10 @@ class Past:
         """
         began, others, later = first, 0, look
         for picture in reversed(self._pictures):
+            if picture.part != part:
+                continue
             here = moved(box[None].astype(np.float64), picture.to_grey)[0]
-            if picture.part != part or not _shown(here, picture.grey):
+            if not _shown(here, picture.grey):
                 continue
             before = Look.at(picture.grey, here)
             if picture.seconds >= first:
