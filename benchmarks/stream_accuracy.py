@@ -19,12 +19,13 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.stream_inputs import FilmChoice, database_name, make_database, make_film, settings_for
 from benchmarks.stream_score import FilmTruth, StreamScore, Watch
 from recognition.detection.detector import Detector
 from recognition.embedding.crops import cut_crops
-from recognition.live.engine import Engine
+from recognition.live.engine import Engine, Match
 from recognition.live.session import Session
 from recognition.run import open_recognizer
 from recognition.settings import StreamSettings
@@ -55,9 +56,9 @@ class Perfect:
         self._shown = {crop.tobytes(): p.sku for crop, p in zip(crops, products, strict=True)}
         return [Detections(boxes, np.full(len(boxes), SCORE, np.float32))]
 
-    def match(self, crops: list[Image]) -> Matches:
-        """What the crops of the latest frame show."""
-        names = [self._shown[crop.tobytes()] for crop in crops]
+    def match(self, crops: list[Image], physical: NDArray[np.float64]) -> Matches:
+        """What the crops of the latest frame show; a piece of a product is none."""
+        names = [self._shown.get(crop.tobytes(), "") for crop in crops]
         skus = np.array([self._names.index(name) if name else NO_SKU for name in names], np.int64)
         known = skus != NO_SKU
         return Matches(
@@ -76,7 +77,7 @@ def run_film(
     path: Path,
     truth: FilmTruth,
     detector: Detector,
-    match: Callable[[list[Image]], Matches],
+    match: Match,
     describe: Callable[[Iterable[int]], Mapping[int, Sku]],
 ) -> StreamScore:
     """Plays a film through the live core, every frame of it, and scores what came out."""

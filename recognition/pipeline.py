@@ -17,13 +17,16 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from recognition.detection.boxes import cut
 from recognition.detection.detector import Detector
 from recognition.embedding.crops import cut_crops
 from recognition.embedding.encoder import Encoder
 from recognition.errors import RecognitionError
 from recognition.matching.calibration import Calibration
+from recognition.matching.decide import Hear
 from recognition.matching.grouping import group_facings
 from recognition.matching.match import match
+from recognition.matching.surroundings import Millimetres, Shelf, by_size
 from recognition.matching.verify import Verifier
 from recognition.settings import EmbedSettings, MatchSettings
 from recognition.shelves.layout import lay_out
@@ -117,12 +120,14 @@ class Recognizer:
                 yield work if isinstance(work, Failure) else self._finish(work)
                 seen.release(work)
 
-    def match(self, crops: list[Image]) -> Matches:
-        """What each crop shows, whatever stands beside it. crops: RGB uint8 (h, w, 3)."""
-        return self._match(crops, self.encoder.encode(crops), None)
+    def match(self, crops: list[Image], physical: NDArray[np.float64] | None = None) -> Matches:
+        """What each crop shows, whatever stands beside it. crops: RGB uint8 (h, w, 3). physical: width and height of
+        each, float64 (n, 2), millimetres, NaN where unknown; None: of none."""
+        hear = None if physical is None else by_size(physical, Millimetres(self.describe))
+        return self._match(crops, self.encoder.encode(crops), hear)
 
-    def _match(self, crops: Sequence[Image], vectors: NDArray[np.float32], xyxy: NDArray[np.float32] | None) -> Matches:
-        return match(crops, vectors, self.index, self.settings, self.calibration, self.verifier, xyxy)
+    def _match(self, crops: Sequence[Image], vectors: NDArray[np.float32], hear: Hear | None) -> Matches:
+        return match(crops, vectors, self.index, self.settings, self.calibration, self.verifier, hear)
 
     def _look(self, frame: Frame | Failure) -> _Work | Failure:
         if isinstance(frame, Failure):
@@ -195,7 +200,8 @@ class Recognizer:
         frame, detections, clock = work.frame, work.detections, work.clock
         vectors = np.array(work.vectors, np.float32).reshape(len(work.chosen), self.encoder.dim)[work.of]
         with clock.time("match"):
-            matches = self._match(work.crops, vectors, detections.xyxy)
+            whole = ~cut(detections.xyxy, (frame.image.shape[1], frame.image.shape[0]))
+            matches = self._match(work.crops, vectors, Shelf(detections.xyxy, whole, Millimetres(self.describe)).hear)
         work.crops = work.chosen = ()  # as much memory as the photo, while its result is being written
         with clock.time("lay out"):
             height, width = frame.image.shape[:2]

@@ -163,6 +163,12 @@ class Matches:
     def __len__(self) -> int:
         return len(self.status)
 
+    def select(self, rows: slice) -> Matches:
+        """A new object with some of the rows."""
+        return Matches(
+            self.status[rows].copy(), self.skus[rows].copy(), self.scores[rows].copy(), self.confidence[rows].copy()
+        )
+
     @property
     def margins(self) -> NDArray[np.float32]:
         """Score of the first candidate minus that of the second, float32 (n,); NaN where there are not two."""

@@ -135,7 +135,7 @@ class Broken:
         ("detector", DetectorError("out of memory", "smaller photos"), "detect"),
         ("encoder", EncoderError("out of memory", "smaller batches"), "embed"),
         ("index", DatabaseError("damaged", "rebuild"), "match"),
-        ("describe", DatabaseError("damaged", "rebuild"), "lay out"),
+        ("describe", DatabaseError("damaged", "rebuild"), "match"),
     ],
 )
 def test_a_stage_that_fails_costs_one_frame_and_is_named(

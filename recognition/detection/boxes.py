@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
+_BORDER_PX = 2.0  # what ends nearer to the border of a picture may be cut by it
+
 
 def areas(boxes: Floats) -> Floats:
     """Area of each box, (n,) square pixels."""
@@ -48,6 +50,12 @@ def inside_matrix(a: Floats, b: Floats) -> Floats:
 def clip(boxes: Floats, width: float, height: float) -> Floats:
     """The boxes cut to an image of width x height pixels."""
     return boxes.clip(0, np.array([width, height, width, height], boxes.dtype))
+
+
+def cut(xyxy: Floats, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Whether each box ends at the border of a picture of (width, height) pixels."""
+    inside = np.concatenate([xyxy[:, :2] - _BORDER_PX, np.array(size) - _BORDER_PX - xyxy[:, 2:]], axis=1)
+    return np.asarray((inside < 0).any(axis=1))
 
 
 def nms(boxes: Floats, scores: Floats, iou: float) -> NDArray[np.intp]:

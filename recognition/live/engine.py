@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recognition.detection.detector import Detector
 from recognition.errors import DetectorError, EncoderError, RecognitionError
@@ -12,14 +13,16 @@ from recognition.live.session import Session
 from recognition.outputs.live_events import Event
 from recognition.types import Detections, Frame, Image, Matches
 
+Match = Callable[[list[Image], NDArray[np.float64]], Matches]
+
 _FAILURES_IN_A_ROW = 50
 _NONE = Matches(np.zeros(0, np.int8), np.zeros((0, 1), np.int64), np.zeros((0, 1), np.float32), np.zeros(0, np.float32))
 
 
 class Engine:
-    """The models of a stream. match: what RGB crops show, one row each, as `Recognizer.match` does."""
+    """The models of a stream. match: what RGB crops of these sizes show, as `Recognizer.match` says."""
 
-    def __init__(self, detector: Detector, match: Callable[[list[Image]], Matches]) -> None:
+    def __init__(self, detector: Detector, match: Match) -> None:
         self._detector, self._match = detector, match
         self._failed = 0
 
@@ -33,19 +36,19 @@ class Engine:
         """
         todo = [(session, frame) for session, frame in frames if session.wants(frame)]
         found = self._detect(todo)
-        crops = [session.observe(frame, boxes) for (session, frame), boxes in found]
+        views = [session.observe(frame, boxes) for (session, frame), boxes in found]
         try:
-            together = [crop for part in crops for crop in part]
-            matches = self._match(together) if together else _NONE
+            crops = [crop for part in views for crop in part.crops]
+            matches = self._match(crops, np.concatenate([part.physical for part in views])) if crops else _NONE
         except EncoderError as error:
             for (session, _), _ in found:
                 session.give_up()
             self._count(error)
             return []
         events, first = [], 0
-        for ((session, _), _), part in zip(found, crops, strict=True):
-            events += session.conclude(_rows(matches, first, first + len(part)))
-            first += len(part)
+        for ((session, _), _), part in zip(found, views, strict=True):
+            events += session.conclude(matches.select(slice(first, first + len(part.crops))))
+            first += len(part.crops)
         self._failed = 0 if found else self._failed
         return events
 
@@ -64,13 +67,3 @@ class Engine:
         self._failed += 1
         if self._failed >= _FAILURES_IN_A_ROW:
             raise error
-
-
-def _rows(matches: Matches, first: int, last: int) -> Matches:
-    part = slice(first, last)
-    return Matches(
-        matches.status[part].copy(),
-        matches.skus[part].copy(),
-        matches.scores[part].copy(),
-        matches.confidence[part].copy(),
-    )

@@ -62,7 +62,7 @@ class Past:
 
         What turns slowly, as a pack that stands behind others does before a camera that walks by, was there before.
         """
-        began, others, later = first, 0, look
+        began, others, later, slowly = first, 0, look, True
         for picture in reversed(self._pictures):
             if picture.part != part:
                 continue
@@ -71,8 +71,9 @@ class Past:
                 continue
             before = Look.at(picture.grey, here)
             if picture.seconds >= first:
-                later = later if before.jumped(later) else before
-            elif before.roughly(look) or (not others and not before.jumped(later)):
+                slowly = slowly and not before.jumped(later)
+                later = before
+            elif before.roughly(look) or (slowly and not others and not before.jumped(later)):
                 began, others, later = picture.seconds, 0, before
             else:
                 others += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -11,15 +11,20 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from recognition.detection.boxes import cut
 from recognition.embedding.crops import cut_crops
 from recognition.live.items import Box, Item
 from recognition.live.motion import CameraMotion
+from recognition.live.neighbours import measure
+from recognition.live.overlap import stacked
 from recognition.live.past import Past
-from recognition.live.sighting import News, Sighting
+from recognition.live.sighting import News, Sighting, Views
+from recognition.live.stacks import Stacks
 from recognition.live.state import Shelf
 from recognition.live.still import StillPicture
 from recognition.live.tracking import Tracks
-from recognition.live.views import Look, cut, qualities
+from recognition.live.views import Look, qualities
+from recognition.matching.surroundings import Describe, Millimetres
 from recognition.outputs.live_events import Box as Corners
 from recognition.outputs.live_events import Event, EventKind
 from recognition.settings import StreamSettings
@@ -27,9 +32,7 @@ from recognition.shelves.layout import lay_out
 from recognition.shelves.mosaic import ShelfMosaic
 from recognition.shelves.places import Place, moved
 from recognition.shelves.register import Homography
-from recognition.types import NO_SKU, Detections, Frame, FrameResult, Gap, Image, Matches, ShelfLayout, Sku, Status
-
-Describe = Callable[[Iterable[int]], Mapping[int, Sku]]
+from recognition.types import NO_SKU, Detections, Frame, FrameResult, Gap, Matches, ShelfLayout, Sku, Status
 
 _AMBIGUOUS = -2  # the mosaic's vote of an ambiguous view
 _RECHECK_S = 0.2  # an undecided shelf is looked at this often while its picture does not change
@@ -39,11 +42,12 @@ class Session:
     """The live state of one source. Call `wants`; where it is true, `observe` and then `conclude` or `give_up`."""
 
     def __init__(self, source: str, settings: StreamSettings, describe: Describe) -> None:
-        self.source, self.shelf, self.tracks = source, Shelf(), Tracks()
+        self._millimetres = Millimetres(describe)
+        self.source, self.shelf, self.tracks = source, Shelf(self._millimetres), Tracks()
         self.processed = self.skipped = self.boxes = self.embeddings = self.gaps = self.failed = 0
         self._settings, self._describe = settings, describe
         self._still, self._motion = StillPicture(), CameraMotion()
-        self._past = Past()
+        self._past, self._stacks = Past(), Stacks()
         self._to_part = self._from_part = np.eye(3)
         self._looked = -np.inf
         self._frame: Frame | None = None
@@ -59,8 +63,8 @@ class Session:
         self.skipped += 1
         return False
 
-    def observe(self, frame: Frame, found: Detections) -> list[Image]:
-        """Takes the products of a frame in; RGB crops that are to be matched, none when the frame cannot be placed."""
+    def observe(self, frame: Frame, found: Detections) -> Views:
+        """Takes the products of a frame in; what is to be matched, nothing when the frame cannot be placed."""
         self._looked = frame.seconds
         self.processed += 1
         self.boxes += len(found)
@@ -68,15 +72,17 @@ class Session:
         for joined in self._motion.joined:
             self.shelf.join(joined)
             self._past.join(joined.part, joined.into, joined.homography)
+            self._stacks.join(joined)
         if to_part is None:
             self.shelf.look_away()
-            return []
+            return Views([], np.zeros((0, 2)))
         if self._motion.part != part:
             self._forget_tracks()
         self._still.keep()
         grey = cv2.cvtColor(frame.image, cv2.COLOR_BGR2GRAY)
+        found = self._stacks.part(found, carry(found.xyxy, to_part), self._motion.part)
         boxes = carry(found.xyxy, to_part)
-        rows = self.shelf.observe(
+        self.shelf.observe(
             Sighting(
                 seconds=frame.seconds,
                 part=self._motion.part,
@@ -93,12 +99,22 @@ class Session:
             )
         )
         self._past.keep(frame.seconds, self._motion.part, grey, to_part)
-        self.embeddings += len(rows)
-        return cut_crops(frame.image, found.xyxy[rows])
+        asked = [(item, found.xyxy[item.row]) for item in self.shelf.wanted]
+        asked += self._stacks.ask(self.shelf.wanted, found)
+        self.embeddings += len(asked)
+        views = stacked([box for _, box in asked])
+        here = [item for item in self.shelf.present if item.part == self._motion.part]
+        physical = measure(carry(views, to_part), [item for item, _ in asked], here, self._millimetres)
+        return Views(cut_crops(frame.image, views), physical)
 
     def conclude(self, matches: Matches) -> list[Event]:
         """What happened, given what the crops of `observe` show."""
-        news = self.shelf.conclude(matches)
+        wanted = self.shelf.wanted
+        own, levels = matches.select(slice(len(wanted))), matches.select(slice(len(wanted), None))
+        news = self.shelf.conclude(own)
+        sure = np.where(own.status == Status.RECOGNIZED, own.confidence, 0.0)
+        for item, high in self._stacks.hear(levels, dict(zip(wanted, sure.tolist(), strict=True)), self.shelf.items):
+            self.shelf.part(item, high)
         named = {item.item.votes.answer().sku for item in news} | {n.was for n in news if isinstance(n.was, int)}
         skus = self._describe(sku for sku in named if sku != NO_SKU) if news else {}
         return [self._event(one, skus) for one in news]
@@ -107,6 +123,7 @@ class Session:
         """The frame that was observed could not be matched; its products are embedded in another one."""
         self.failed += 1
         self.shelf.retry()
+        self._stacks.retry()
 
     def gap(self, gap: Gap) -> Event:
         """The source stopped for a while, or goes on: tracks end, products stay in their places."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from recognition.live.items import Box, Item
 from recognition.live.views import Look
 from recognition.outputs.live_events import EventKind
+from recognition.types import Image
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +35,15 @@ class Sighting:
     whole: Callable[[Box], bool]
     look: Callable[[Box], Look]
     since: Callable[[Item], float]
+
+
+@dataclass(frozen=True, eq=False)
+class Views:
+    """What is to be matched. crops: RGB, n of them. physical: float64 (n, 2), millimetres wide and high as the shelf
+    around them tells, NaN where unknown."""
+
+    crops: list[Image]
+    physical: NDArray[np.float64]
 
 
 @dataclass(frozen=True)

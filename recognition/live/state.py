@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from recognition.detection.boxes import inside_matrix, intersections
 from recognition.live.gone import in_place_of, is_back, stood_there_since
-from recognition.live.items import Item, Phase
+from recognition.live.items import Item, Phase, bounded
 from recognition.live.neighbours import consult
 from recognition.live.overlap import (
     INSIDE,
@@ -35,7 +35,9 @@ from recognition.live.overlap import (
 from recognition.live.parallax import Parallax
 from recognition.live.rivals import hidden, remnant, replaced, rivals_of, stands_behind
 from recognition.live.sighting import News, Sighting
+from recognition.live.stacks import split
 from recognition.live.tracking import UNTRACKED
+from recognition.matching.surroundings import Millimetres
 from recognition.outputs.live_events import EventKind
 from recognition.shelves.keyframes import Joined
 from recognition.shelves.places import DOUBLE, moved
@@ -57,18 +59,16 @@ _CARRIED_S = 3.0  # a product that is carried about has left its place after thi
 _FORGET_S = 1.0  # a candidate that is not seen again
 _HOME_PULL = 0.25  # how far a sighting pulls a place: boxes tremble, and those that fit badly pull much less
 _RESTING = 0.9  # least overlap with where a product that is carried came to rest
-_STALE_S = 3600.0  # a part of the shelf that is not shown for so long is forgotten: the camera was moved
-_MOST_ITEMS = 5000
-_MOST_GONE = 500
 
 
 class Shelf:
-    """The products of one source. Each frame: `observe`, embed the rows it asks for, `conclude` with the answers."""
+    """The products of one source. Each frame: `observe`, embed what is `wanted`, `conclude` with the answers."""
 
-    def __init__(self) -> None:
+    def __init__(self, millimetres: Millimetres) -> None:
+        self._millimetres = millimetres
         self.items: list[Item] = []
         self._number = 0
-        self._wanted: list[Item] = []
+        self.wanted: list[Item] = []
         self._now, self._part, self._weight = 0.0, 0, 1.0
         self._moved = -1e9
         self._since: Callable[[Item], float] = lambda item: item.first
@@ -90,8 +90,8 @@ class Shelf:
         for item in self.items:
             item.track = UNTRACKED
 
-    def observe(self, seen: Sighting) -> list[int]:
-        """Takes a frame in; rows of its boxes that are to be embedded, in the order in which `conclude` wants them."""
+    def observe(self, seen: Sighting) -> None:
+        """Takes a frame in; `wanted` then holds the items that are to be embedded, in the order of the answers."""
         self._weight = min(max(seen.seconds - self._now, 0.0) / _FRAME_S, 1.0) if self.items else 1.0
         self._now, self._part, self._news, self._since = seen.seconds, seen.part, [], seen.since
         if seen.moving:
@@ -100,10 +100,9 @@ class Shelf:
         for item in list(self.items):
             if item.phase is not Phase.GONE and (item.part == seen.part or item.phase is Phase.CANDIDATE):
                 self._update(item, seen)
-        self._wanted = [i for i in self.items if i.row >= 0 and i.wants_view(float(seen.qualities[i.row]), self._now)]
-        for item in self._wanted:
+        self.wanted = [i for i in self.items if i.row >= 0 and i.wants_view(float(seen.qualities[i.row]), self._now)]
+        for item in self.wanted:
             item.viewed(float(seen.qualities[item.row]), self._now)
-        return [item.row for item in self._wanted]
 
     def join(self, joined: Joined) -> None:
         """Two parts turned out to be one: what both have seen is the product that was known first."""
@@ -118,29 +117,38 @@ class Shelf:
                 twin.track, twin.last, twin.row = item.track, item.last, -1
                 self.items.remove(item)
 
+    def part(self, item: Item, high: int) -> None:
+        """The box of an item turned out to hold a stack of so many products: see `split`."""
+        if item in self.items:
+            where = self.items.index(item)
+            self.items[where : where + 1] = split(item, high, self._number + 1)
+            self._number += high - 1
+
     def look_away(self) -> None:
         """The frame shows something else: nothing is learned from it."""
-        self._wanted, self._news = [], []
+        self.wanted, self._news = [], []
 
     def retry(self) -> None:
-        """The rows that `observe` asked for could not be matched: they are asked for again."""
-        for item in self._wanted:
+        """What was wanted could not be matched: it is wanted again."""
+        for item in self.wanted:
             item.fresh = True
-        self._wanted = []
+        self.wanted = []
 
     def conclude(self, matches: Matches) -> list[News]:
-        """What happened, with the answers to the rows that `observe` asked for."""
-        for row, item in enumerate(self._wanted):
+        """What happened, with the answers to what was wanted."""
+        for row, item in enumerate(self.wanted):
             item.votes.add(matches, row, weight=0.5 if item.cut else 1.0)
-        self._wanted = []
+        self.wanted = []
         for item in [item for item in self.items if item.phase is Phase.CANDIDATE]:
             if item.votes.views and item.seen > 1 and item.belief >= _BELIEVED and item.old_enough(self._now):
                 self._believe(item)
         self._drop_pieces()
         self._step_back()
         present = self.present
-        consult([item for item in present if item.part == self._part])
+        consult([item for item in present if item.part == self._part], self._millimetres)
         for item in [item for item in present if not item.sure and item.belief >= _SURE]:
+            if item.jumped == self._now:
+                continue  # a hand comes before it: that is not how its place looks
             named = item.votes.answer().sku != NO_SKU
             item.proven = item.proven or named
             walks = self._now - self._moved < _STOPPED_S and self._moved >= item.first
@@ -151,7 +159,7 @@ class Shelf:
                 self._announce(item)
         for item in [item for item in self.present if item.sure]:
             self._tell(item)
-        self._bound()
+        self.items = bounded(self.items, self._now, self._part)
         return self._news
 
     def _join(self, seen: Sighting) -> None:
@@ -257,7 +265,10 @@ class Shelf:
         clear = _CLEAR_S if seen.moving else _ODD_S
         patience = clear if item.glance.same_around(item.look) else _PATIENCE_S
         if self._now - item.odd_since >= patience:
-            item.renew()
+            if item.abrupt:
+                item.renew()
+            else:
+                item.drift()
 
     def _carried(self, item: Item, seen: Sighting) -> None:
         """A product that is tracked outside its place: when it rests somewhere, that is its place."""
@@ -309,13 +320,12 @@ class Shelf:
     def _gone(self, item: Item) -> None:
         """A take is a jump; what fades out under a moving camera is a pack behind others, and no event."""
         began = next((t for t in (item.vanished, item.empty_since) if t is not None), self._now)
-        abrupt = item.jumped > item.alike
-        if abrupt and item.proven and not item.sure:
+        if item.abrupt and item.proven and not item.sure:
             self._announce(item)  # it went while it was still open how deep it stands
         item.phase, item.track, item.last = Phase.GONE, UNTRACKED, began
         item.away_since = item.empty_since = item.vanished = None
         slid = self._moved >= item.sighted and item.parallax.open and hidden(item, self.present)
-        if item.sure and abrupt and not slid and not self._passed_by(item):
+        if item.sure and item.abrupt and not slid and not self._passed_by(item):
             self._news.append(News(EventKind.DISAPPEARED, item, began, item.anchor))
         else:
             self.items.remove(item)
@@ -387,14 +397,3 @@ class Shelf:
             self._news.append(News(kind, item, seconds, item.anchor, was_sku))
             item.renewed = None
         item.told = answer
-
-    def _bound(self) -> None:
-        """Forgets parts that are shown no more, and the oldest empty places and products when there are too many."""
-        parts = {item.part for item in self.items if self._now - item.last < _STALE_S} | {self._part}
-        self.items = [item for item in self.items if item.part in parts]
-        gone = sorted((item for item in self.items if item.phase is Phase.GONE), key=lambda item: item.last)
-        drop = set(map(id, gone[: max(0, len(gone) - _MOST_GONE)]))
-        live = sorted((item for item in self.items if item.phase is not Phase.GONE), key=lambda item: item.last)
-        drop |= set(map(id, live[: max(0, len(live) - _MOST_ITEMS)]))
-        if drop:
-            self.items = [item for item in self.items if id(item) not in drop]

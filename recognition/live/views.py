@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from recognition.detection.boxes import intersections, sizes
+from recognition.detection.boxes import cut, intersections, sizes
 
 Grey = NDArray[np.uint8]
+_Pixel = TypeVar("_Pixel", np.uint8, np.float32)
 
 _LARGE_PX = 224.0  # square root of the area from which on more pixels show no more
 _BETTER = 1.3  # a view this many times as good as the best one is worth another look
 _CUT = 0.4  # what a view is worth that ends at the border of the picture
-_BORDER_PX = 2.0
 _SIDE = 32  # side of a look, pixels; the place itself fills its middle half
 _FLAT = 4.0  # grey levels: a field with less contrast shows nothing
 _TONE = 25.0  # grey levels between two flat fields that are not the same
@@ -46,12 +47,6 @@ def qualities(grey: Grey, xyxy: NDArray[np.float32]) -> NDArray[np.float64]:
 def better(quality: float, best: float) -> bool:
     """Whether a view is so much better than the best one so far that embedding it again is worth while."""
     return quality > _BETTER * best
-
-
-def cut(xyxy: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Whether each box ends at the border of a picture of (width, height) pixels."""
-    inside = np.concatenate([xyxy[:, :2] - _BORDER_PX, np.array(size) - _BORDER_PX - xyxy[:, 2:]], axis=1)
-    return np.asarray((inside < 0).any(axis=1))
 
 
 def visible(xyxy: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -118,6 +113,13 @@ class Look:
         """Whether nothing moved between two looks, neither in the place nor around it."""
         return min(_alike(self.picture, other.picture), _alike(self._inner, other._inner)) >= _STEADY
 
+    def levels(self, high: int) -> list[Look]:
+        """The looks of so many equal levels of the place, from the top."""
+        height = _SIDE / 2 / high
+        tops = [_SIDE / 4 + level * height for level in range(high)]
+        boxes = [np.array([0, top - height / 2, _SIDE, top + 1.5 * height], np.float32) for top in tops]
+        return [Look(_patch(self.picture, box, _SIDE)) for box in boxes]
+
     @cached_property
     def _smooth(self) -> NDArray[np.float32]:
         return np.asarray(cv2.GaussianBlur(self.picture, (0, 0), _SMOOTH), np.float32)[_INNER, _INNER]
@@ -127,7 +129,7 @@ class Look:
         return self.picture[_INNER, _INNER]
 
 
-def _patch(grey: Grey, box: NDArray[np.float32], side: int) -> Grey:
+def _patch(grey: NDArray[_Pixel], box: NDArray[np.float32], side: int) -> NDArray[_Pixel]:
     """The picture inside a box, (side, side); what lies outside repeats the border."""
     height, width = grey.shape
     first = np.floor(box[:2]).astype(int)
@@ -139,7 +141,7 @@ def _patch(grey: Grey, box: NDArray[np.float32], side: int) -> Grey:
     if any(amount > 0 for amount in outside):
         top, bottom, left, right = (int(min(max(amount, 0), 4 * max(height, width))) for amount in outside)
         part = cv2.copyMakeBorder(part, top, bottom, left, right, cv2.BORDER_REPLICATE)
-    patch: Grey = cv2.resize(part, (side, side), interpolation=cv2.INTER_AREA)
+    patch: NDArray[_Pixel] = cv2.resize(part, (side, side), interpolation=cv2.INTER_AREA)
     return patch
 
 

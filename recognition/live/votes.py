@@ -139,7 +139,7 @@ class Votes:
             lead = _LEAD if settled else _APART
             ahead = sums[leader] - sums.get(self._held, 0.0)
             wanted = _VIEWS_UNKNOWN if leader == NO_SKU else 1 if ahead >= _FAR_AHEAD else _VIEWS
-            spoken = self._spoken[leader] + (leader in self._heard)
+            spoken = self._spoken[leader] + (self._heard.get(leader, 0.0) > 0)
             if ahead < lead or (self._held != NO_SKU and spoken < wanted):
                 return
         elif self._held is None and leader != NO_SKU and sums[leader] - second < _APART:

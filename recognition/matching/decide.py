@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
-from recognition.matching.blocks import support
 from recognition.matching.calibration import (
     Calibration,
     Model,
@@ -18,25 +19,29 @@ from recognition.matching.calibration import (
 from recognition.matching.evidence import Evidence
 from recognition.types import Matches, Neighbors, Status
 
+Hear = Callable[[NDArray[np.int64], Matches], Values]
+"""From the candidates int64 (n, k), -1 = none, and what the crops alone tell of them to what their surroundings say for
+and against each, log-odds, float64 (n, k)."""
+
 
 def decide(
     neighbors: Neighbors,
     calibration: Calibration,
     evidence: Evidence | None,
-    near: NDArray[np.bool_] | None = None,
+    hear: Hear | None = None,
 ) -> Matches:
     """What stands at each box.
 
-    near: bool (n, n), equal neighbours on the shelf, whose names then count; None where the crops stand alone.
+    hear: what stands around the crops says; None where they stand alone.
 
     Verified rows are ranked anew among their verified candidates, the others stay behind in search order; scores go
     with their SKUs and are never changed. confidence = P(in the catalogue) x P(the best, if it is), known and unknown
     products being taken as equally common. UNKNOWN: too unlike; AMBIGUOUS: alike enough, but so is the second.
     """
     alone = _decide(neighbors, calibration, evidence, np.zeros(neighbors.skus.shape))
-    if near is None:
+    if hear is None:
         return alone
-    return _decide(neighbors, calibration, evidence, support(near, neighbors.skus, alone))
+    return _decide(neighbors, calibration, evidence, hear(neighbors.skus, alone))
 
 
 def _decide(neighbors: Neighbors, calibration: Calibration, evidence: Evidence | None, said: Values) -> Matches:

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from recognition.matching.blocks import equal_neighbours
 from recognition.matching.calibration import Calibration
-from recognition.matching.decide import decide
+from recognition.matching.decide import Hear, decide
 from recognition.matching.verify import Verifier
 from recognition.settings import MatchSettings
 from recognition.skus.index import SkuIndex
@@ -26,12 +25,12 @@ def match(
     settings: MatchSettings,
     calibration: Calibration,
     verifier: Verifier,
-    xyxy: NDArray[np.float32] | None = None,
+    hear: Hear | None = None,
 ) -> Matches:
     """What each crop shows, `settings.top_k` candidates each, -1 where the catalogue holds fewer.
 
     crops: RGB uint8 (h, w, 3), n of them. vectors: float32 (n, dim), norm 1. verifier: of the index's rows.
-    xyxy: float32 (n, 4), boxes of the crops in one picture, pixels; None where they are not of one.
+    hear: what the surroundings of the crops say, None where they stand alone.
 
     Raises:
         DatabaseError: the vectors have another dim, or the stored data cannot be read.
@@ -41,8 +40,7 @@ def match(
     evidence = None
     if settings.verify:
         evidence = verifier.verify(crops, neighbors.rows[:, :CANDIDATES])
-    near = None if xyxy is None else equal_neighbours(xyxy)
-    return _first(decide(neighbors, calibration, evidence, near), settings.top_k)
+    return _first(decide(neighbors, calibration, evidence, hear), settings.top_k)
 
 
 def _first(matches: Matches, k: int) -> Matches:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from recognition.detection.boxes import cut
 from recognition.shelves.keyframes import FrameMap
 from recognition.shelves.layout import lay_out
 from recognition.shelves.places import (
@@ -23,7 +24,6 @@ from recognition.shelves.places import (
     Place,
     PlacedView,
     agreed,
-    cut_by_border,
     miss,
     moved,
     new_place,
@@ -87,7 +87,7 @@ class ShelfMosaic:
         step = min(max(now - self._seconds, 0.0), LONGEST_STEP_S) if np.isfinite(self._seconds) else 0.0
         self._seconds = now
         size = image.shape[1], image.shape[0]
-        view = PlacedView(place, size, moved(xyxy, place), cut_by_border(xyxy, size), matches, tracks)
+        view = PlacedView(place, size, moved(xyxy, place), cut(xyxy, size), matches, tracks)
         self._merge(view, now, step)
         return True
 

@@ -17,7 +17,6 @@ from recognition.types import NO_SKU, Matches, Status
 Boxes = NDArray[np.float32]
 
 _AMBIGUOUS = -2
-BORDER_PX = 2.5  # a box nearer to the frame's border may be cut by it
 SAME = 0.3  # affinity of a box and a place that are one product
 PART_OF = 0.6  # how much a box that lies inside the other counts beside one that covers it
 DOUBLE, CUT_DOUBLE = 0.5, 0.25  # of the smaller box: what two products never share, and where one is cut off
@@ -79,12 +78,6 @@ def moved(xyxy: Boxes, homography: Homography) -> Boxes:
     left, right = (c[:, 0, 0] + c[:, 3, 0]) / 2, (c[:, 1, 0] + c[:, 2, 0]) / 2
     top, bottom = (c[:, 0, 1] + c[:, 1, 1]) / 2, (c[:, 2, 1] + c[:, 3, 1]) / 2
     return np.stack([left, top, right, bottom], axis=1).astype(np.float32)
-
-
-def cut_by_border(xyxy: Boxes, size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Which boxes of a frame (width, height) touch its border, bool (n,)."""
-    low = (xyxy[:, :2] < BORDER_PX).any(axis=1)
-    return np.asarray(low | (xyxy[:, 2:] > np.array(size) - BORDER_PX).any(axis=1))
 
 
 def stack(places: Sequence[Place]) -> Boxes:

@@ -8,6 +8,7 @@ from functools import cache
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from recognition.live.engine import Engine
 from recognition.live.session import Session
@@ -32,6 +33,7 @@ def pack(sku: int) -> Image:
 @dataclass
 class Scene:
     """places: box to SKU. hand: box of something in front, or None. pan: pixels that the camera looks to the right.
+    missed: places that the detector does not find. merged: places that it takes for one.
 
     Its `detect` and `match` are the seams: the first knows the frames that were drawn, the second the packs.
     """
@@ -42,6 +44,7 @@ class Scene:
     light: float = 1.0
     noise: float = 0.0
     missed: set[tuple[int, int, int, int]] = field(default_factory=set)
+    merged: list[tuple[tuple[int, int, int, int], ...]] = field(default_factory=list)
     size: tuple[int, int] = SIZE
     name = "scene"
     detected: int = 0
@@ -73,7 +76,9 @@ class Scene:
         return Frame(source, round(seconds * FPS), image, captured_at=moment, seconds=seconds)
 
     def _visible(self) -> Iterable[tuple[float, ...]]:
-        for box in self.places:
+        together = {place for group in self.merged for place in group}
+        apart = [place for place in self.places if place not in together]
+        for box in [*apart, *map(_around, self.merged)]:
             x0, y0, x1, y1 = box[0] - self.pan, box[1], box[2] - self.pan, box[3]
             seen = max(x0, 0), y0, min(x1, self.size[1]), y1
             if box in self.missed or seen[2] - seen[0] < 15:
@@ -90,7 +95,7 @@ class Scene:
             found.append(Detections(boxes, np.full(len(boxes), 0.9, np.float32)))
         return found
 
-    def match(self, crops: list[Image]) -> Matches:
+    def match(self, crops: list[Image], physical: NDArray[np.float64] | None = None) -> Matches:
         self.embedded += len(crops)
         names = sorted({sku for sku in self.places.values() if sku < STRANGER} | set(range(1, 10)))
         skus, scores = np.full((len(crops), 2), -1, np.int64), np.full((len(crops), 2), -np.inf, np.float32)
@@ -136,6 +141,11 @@ class Film:
 
 def kinds(events: Iterable[Event]) -> list[tuple[str, str]]:
     return [(event.event.value, event.sku) for event in events]
+
+
+def _around(boxes: Sequence[tuple[int, int, int, int]]) -> tuple[int, int, int, int]:
+    x0, y0, x1, y1 = zip(*boxes, strict=True)
+    return min(x0), min(y0), max(x1), max(y1)
 
 
 def _shared(a: Sequence[float], b: Sequence[float]) -> float:

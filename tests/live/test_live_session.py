@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import count
 
+import cv2
 import numpy as np
 import pytest
 from live.live_scene import PLACES, STRANGER, Film, Scene, kinds
 
+from recognition.live.items import Item
 from recognition.live.parallax import Parallax
+from recognition.live.views import Look
 from recognition.live.votes import Votes
 from recognition.settings import StreamSettings
 from recognition.types import Detections, Gap
@@ -429,3 +432,30 @@ def test_boxes_around_two_flat_packs_do_not_move_either() -> None:
 def swapped(xyxy: np.ndarray, box: tuple[int, ...], other: tuple[int, ...]) -> np.ndarray:
     """The boxes, one of them another one."""
     return np.array([other if tuple(one) == box else one for one in xyxy], np.float32)
+
+
+def test_a_hand_that_comes_when_a_product_is_about_to_be_told_is_none_of_its_look() -> None:
+    film = Film(Scene({PLACES[0]: STRANGER, PLACES[2]: 1}))
+    film.play(2.0)
+    assert kinds(film.events) == [("appeared", "S1"), ("recognized", "S1")]
+    (found,), detect = film.scene.detect([film.scene.draw(1.9).image]), film.scene.detect
+    film.scene.hand, film.scene.detect = (10, 80, 90, 240), lambda images: [found]  # its box stays
+    assert film.play(0.1) == []
+    film.scene.hand, film.scene.detect = None, detect
+    assert kinds(film.play(2)) == [("appeared", "")]
+    (item,) = [item for item in film.session.shelf.present if item.votes.answer().sku < 0]
+    assert item.look.same_place(item.glance) and item.renewed is None
+
+
+@pytest.mark.parametrize(("step", "abrupt"), [(1, False), (40, True)])
+def test_only_a_jump_is_a_change_of_a_place_that_looks_otherwise(step: int, abrupt: bool) -> None:
+    grey = cv2.GaussianBlur(np.random.default_rng(1).integers(0, 255, (300, 400), np.uint8), (0, 0), 8)
+    grey = cv2.normalize(grey, None, 0, 255, cv2.NORM_MINMAX)
+    box = np.array([60, 100, 120, 200], np.float32)
+    item = Item(1, 0, box, 0.0, Look.at(grey, box), False)
+    for number, x in enumerate(range(step, 41, step), 1):
+        item.take_glance(Look.at(grey, box + np.array([x, 0, x, 0], np.float32)), number / 10)
+    assert not item.glance.same_place(item.look)
+    assert item.abrupt == abrupt
+    item.drift()
+    assert item.glance.same_place(item.look) and item.odd_since is None

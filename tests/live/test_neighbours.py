@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pytest
 
 from recognition.live.items import Item
-from recognition.live.neighbours import consult
+from recognition.live.neighbours import consult, measure
 from recognition.live.views import Look
-from recognition.types import Matches, Status
+from recognition.matching.surroundings import Millimetres
+from recognition.types import Matches, Sku, Status
 
 A, B = 1, 2
 NOTHING = (-1, 0.05)
 SURE, DOUBT = [(A, 0.9)], [(B, 0.7), (A, 0.65)]
+UNKNOWN = Millimetres(lambda ids: {})
 LOOK = Look.at(np.zeros((200, 400), np.uint8), np.array([10, 10, 40, 60], np.float32))
 
 
@@ -34,7 +38,7 @@ def row(*seen: list[tuple[int, float]], cut: bool = False) -> list[Item]:
 
 
 def names(items: list[Item]) -> list[int]:
-    consult(items)
+    consult(items, UNKNOWN)
     return [item.votes.answer().sku for item in items]
 
 
@@ -63,9 +67,30 @@ def test_what_was_said_before_is_forgotten() -> None:
     assert sum(items[1].votes.shares().values()) == pytest.approx(1)
     items[1].votes.add(view(B, 0.95), 0)
     alone = [items[1]]
-    consult(alone)
+    consult(alone, UNKNOWN)
     assert alone[0].votes.answer().sku == B
 
 
 def test_boxes_that_the_border_cuts_say_nothing() -> None:
     assert names(row(SURE, DOUBT, SURE, cut=True)) == [A, B, A]
+
+
+def described(ids: Iterable[int]) -> dict[int, Sku]:
+    """A is twice as high as B, and the others are 60 by 100 mm."""
+    heights = {A: 200.0, B: 100.0}
+    return {sku: Sku(sku, f"S{sku}", width_mm=60.0, height_mm=heights.get(sku, 100.0)) for sku in ids}
+
+
+def test_a_name_of_another_size_gives_way_and_a_size_is_told_in_millimetres() -> None:
+    items = row([(A, 0.95)] * 2, *[[(other, 0.9)] for other in (3, 4, 5, 6)], [(A, 0.7), (B, 0.6), (B, 0.6)])
+    assert items[5].votes.answer().sku == A
+    millimetres = Millimetres(described)
+    consult(items, millimetres)
+    assert [item.votes.answer().sku for item in items] == [A, 3, 4, 5, 6, B]  # clear views are believed
+    sizes = measure(
+        np.array([[190, 0, 220, 50], [160, 0, 190, 100]], np.float32), [items[0], items[5]], items, millimetres
+    )
+    assert sizes == pytest.approx(np.array([[60, 100], [60, 200]]), rel=0.02)
+    items[5].cut = True
+    assert np.isnan(measure(np.zeros((1, 4), np.float32), items[5:], items, millimetres)).all()
+    assert measure(np.zeros((0, 4), np.float32), [], items, millimetres).shape == (0, 2)

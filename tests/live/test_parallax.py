@@ -9,6 +9,7 @@ from recognition.live.parallax import Parallax
 from recognition.live.sighting import News, Sighting
 from recognition.live.state import Shelf
 from recognition.live.views import Look
+from recognition.matching.surroundings import Millimetres
 from recognition.outputs.live_events import EventKind
 from recognition.types import Matches, Status
 
@@ -71,7 +72,7 @@ def pass_by(
 
     taken: frame from which on one of the front row is missing. mixed_up: the tracker takes the second row's for it.
     """
-    shelf, news = Shelf(), []
+    shelf, news = Shelf(Millimetres(lambda ids: {})), []
     for number in range(frames):
         grey = GREY if number < taken else EMPTIED
         middle = 200 + number * step
@@ -84,7 +85,7 @@ def pass_by(
             names[names == len(FRONT)] = TAKEN if mixed_up else len(FRONT)
             boxes[-1, 2] -= 10 * (number % 2) * mixed_up  # half covered by the front, its box trembles
         count = len(boxes)
-        rows = shelf.observe(
+        shelf.observe(
             Sighting(
                 seconds=number / 10,
                 part=0,
@@ -100,6 +101,7 @@ def pass_by(
                 since=lambda item: item.first,
             )
         )
+        rows = [item.row for item in shelf.wanted]
         skus = np.stack([np.array(rows, np.int64), np.full(len(rows), -1)], axis=1).reshape(-1, 2)
         recognized = np.full(len(rows), Status.RECOGNIZED, np.int8)
         high = np.full(len(rows), 0.9, np.float32)

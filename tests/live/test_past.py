@@ -96,3 +96,21 @@ def test_parts_that_are_joined_share_their_past_and_it_is_bounded() -> None:
 )
 def test_a_box_that_grows_has_not_moved(box: tuple[int, ...], expected: bool) -> None:
     assert far(np.array(box, np.float32), np.array([0, 0, 10, 20], np.float32)) is expected
+
+
+@pytest.mark.parametrize(("hand", "since"), [(False, 0.0), (True, FIRST)])
+def test_a_hand_between_two_looks_parts_them_though_they_are_much_alike(hand: bool, since: float) -> None:
+    """A wall whose shade resembles the pack's would pass for a slow change, but for what happened in between."""
+    now = cv2.cvtColor(pack(5), cv2.COLOR_BGR2GRAY).astype(np.float32)
+    other = cv2.cvtColor(pack(9), cv2.COLOR_BGR2GRAY).astype(np.float32)
+    wall, past = 0.5 * now + (1 - 0.5) * other, Past()
+    for index in range(16):
+        image = np.full((240, 320), 90, np.uint8)
+        image[60:160, 100:155] = (wall if index < 12 else now).astype(np.uint8)
+        if hand and index == 13:
+            image[90:240, 90:170] = 150
+        past.keep(index / 2, 0, image, np.eye(3))
+    look = Look.at(image, PLACE)
+    before = Look.at(past._pictures[0].grey, PLACE)
+    assert not before.jumped(look) and not before.roughly(look)
+    assert past.since(FIRST, 0, PLACE, look) == since

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from recognition.errors import DatabaseDamagedError
+from recognition.matching.blocks import support
 from recognition.matching.calibrate import Calibration, default_calibration, needs_recalibration
 from recognition.matching.calibration import Model, printed
 from recognition.matching.decide import decide
@@ -133,7 +134,8 @@ def test_equal_neighbours_decide_what_is_nearly_even_and_nothing_else():
     found = neighbors(row, [(8, 0.9), (7, 0.895)], row, [(8, 0.9), (7, 0.8)], [(8, 0.5), (7, 0.499)])
     near = np.zeros((5, 5), bool)
     near[[0, 1, 1, 2, 2, 3, 3, 4], [1, 0, 2, 1, 3, 2, 4, 3]] = True
-    alone, beside = decide(found, CALIBRATION, None), decide(found, CALIBRATION, None, near)
+    alone = decide(found, CALIBRATION, None)
+    beside = decide(found, CALIBRATION, None, lambda skus, matches: support(near, skus, matches))
     assert alone.decided.tolist() == [7, -1, 7, 8, -1]
     assert beside.decided.tolist() == [7, 7, 7, 8, -1]
     assert beside.skus[1].tolist() == [7, 8] and beside.scores[1].tolist() == pytest.approx([0.895, 0.9])
