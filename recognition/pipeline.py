@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import islice
 
 import numpy as np
@@ -123,8 +124,12 @@ class Recognizer:
     def match(self, crops: list[Image], physical: NDArray[np.float64] | None = None) -> Matches:
         """What each crop shows, whatever stands beside it. crops: RGB uint8 (h, w, 3). physical: width and height of
         each, float64 (n, 2), millimetres, NaN where unknown; None: of none."""
-        hear = None if physical is None else by_size(physical, Millimetres(self.describe))
+        hear = None if physical is None else by_size(physical, self._millimetres)
         return self._match(crops, self.encoder.encode(crops), hear)
+
+    @cached_property
+    def _millimetres(self) -> Millimetres:
+        return Millimetres(self.describe)
 
     def _match(self, crops: Sequence[Image], vectors: NDArray[np.float32], hear: Hear | None) -> Matches:
         return match(crops, vectors, self.index, self.settings, self.calibration, self.verifier, hear)
@@ -201,7 +206,7 @@ class Recognizer:
         vectors = np.array(work.vectors, np.float32).reshape(len(work.chosen), self.encoder.dim)[work.of]
         with clock.time("match"):
             whole = ~cut(detections.xyxy, (frame.image.shape[1], frame.image.shape[0]))
-            matches = self._match(work.crops, vectors, Shelf(detections.xyxy, whole, Millimetres(self.describe)).hear)
+            matches = self._match(work.crops, vectors, Shelf(detections.xyxy, whole, self._millimetres).hear)
         work.crops = work.chosen = ()  # as much memory as the photo, while its result is being written
         with clock.time("lay out"):
             height, width = frame.image.shape[:2]

@@ -26,7 +26,7 @@ def consult(items: Sequence[Item], millimetres: Millimetres) -> None:
     weights = weight_of_each(near).tolist()
     shares = [item.votes.shares() for item in asked]
     skus = _candidates(asked)
-    against = misfit(physical_sizes(homes, skus, rulers_of(asked, millimetres)), millimetres(skus))
+    against = misfit(physical_sizes(homes, skus, _rulers_of(asked, millimetres)), millimetres(skus))
     for index, item in enumerate(asked):
         said: defaultdict[int, float] = defaultdict(float)
         for other in np.flatnonzero(near[index]):
@@ -43,12 +43,14 @@ def measure(
 ) -> NDArray[np.float64]:
     """How wide and high boxes (n, 4) of items are, float64 (n, 2), millimetres; NaN where unknown. shelf: its products
     in the same part."""
+    if not items:
+        return np.zeros((0, 2))
     cut = np.array([item.cut for item in items], bool)
-    rulers = rulers_of([item for item in shelf if not item.cut], millimetres)
+    rulers = _rulers_of([item for item in shelf if not item.cut], millimetres)
     return np.where(cut[:, None], np.nan, physical_sizes(boxes, _candidates(items), rulers))
 
 
-def rulers_of(items: Sequence[Item], millimetres: Millimetres) -> Rulers:
+def _rulers_of(items: Sequence[Item], millimetres: Millimetres) -> Rulers:
     """Products as what others are measured by."""
     answers = [item.votes.answer() for item in items]
     skus = np.array([answer.sku for answer in answers], np.int64)

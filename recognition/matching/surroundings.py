@@ -15,10 +15,11 @@ from recognition.types import NO_SKU, Matches, Sku
 
 Describe = Callable[[Iterable[int]], Mapping[int, Sku]]
 _UNKNOWN = (float("nan"), float("nan"))
+_KEPT = 10_000
 
 
 class Millimetres:
-    """Width and height of SKUs, as the catalogue states them, looked up once."""
+    """Width and height of SKUs, as the catalogue states them, looked up once; memory is bounded."""
 
     def __init__(self, describe: Describe) -> None:
         """describe: SKU ids to their records."""
@@ -28,6 +29,8 @@ class Millimetres:
     def __call__(self, skus: NDArray[np.int64]) -> NDArray[np.float64]:
         """Of SKUs of any shape, float64 (..., 2); NaN where the catalogue does not state both."""
         ids, back = np.unique(skus, return_inverse=True)
+        if len(self._known) > _KEPT:
+            self._known = {NO_SKU: _UNKNOWN}
         new = [sku for sku in ids.tolist() if sku not in self._known]
         records = self._describe(new) if new else {}
         for sku in new:
