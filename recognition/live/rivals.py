@@ -11,10 +11,12 @@ from recognition.live.items import Item
 from recognition.live.overlap import Box, share_matrix, stacked
 from recognition.live.sighting import Sighting
 from recognition.shelves.places import DOUBLE
+from recognition.types import NO_SKU
 
 _CAME_S = 0.5  # what is found within this time after its place began to look so came then
 _WEAKER = 0.7  # of the score that a product's boxes had
-_HIDDEN = 0.3  # of a product: so much of it is behind another one
+_BARE_S = 0.4  # of no box, and nothing comes: the place is known to be empty
+HIDDEN = 0.3  # of a product: so much of it is behind another one
 
 
 def rivals_of(item: Item, present: Sequence[Item]) -> list[Item]:
@@ -24,9 +26,24 @@ def rivals_of(item: Item, present: Sequence[Item]) -> list[Item]:
 
 
 def remnant(item: Item, seen: Sighting) -> bool:
-    """Whether the box of a product that vanished shows what is left in its place: a shadow, or what stood behind it."""
-    weaker = item.vanished is not None and seen.scores[item.row] < _WEAKER * item.score
-    return bool(weaker) and not seen.look(item.home).same_place(item.look)
+    """Whether the box of a product that vanished shows what is left in its place: a shadow, or what stood behind it.
+
+    It is one of which the detector is less sure, or one in a place that looks as it did while nothing was found there.
+    """
+    if item.vanished is None:
+        return False
+    look = seen.look(item.home)
+    weaker = bool(seen.scores[item.row] < _WEAKER * item.score)
+    bare = seen.seconds - max(item.vanished, item.jumped) >= _BARE_S and not look.jumped(item.glance)
+    return (weaker or bare) and not look.same_place(item.look)
+
+
+def is_another(item: Item, seen: Sighting) -> bool:
+    """Whether the track of a product went on to another one, which was put before it, or beside it."""
+    sku, told = item.votes.latest, NO_SKU if item.told is None else item.told.sku
+    if NO_SKU in (sku, told):
+        return not seen.look(item.box).same_place(item.look)
+    return sku != told
 
 
 def replaced(rival: Item, item: Item, since: float) -> bool:
@@ -46,7 +63,7 @@ def stands_behind(item: Item, present: Sequence[Item]) -> bool:
 def hidden(item: Item, present: Sequence[Item]) -> bool:
     """Whether a product of the front row lies where the item would be seen from straight ahead."""
     others = [o for o in present if o is not item and o.part == item.part]
-    before = np.flatnonzero(_shares(item.parallax.straight(item.home), others) >= _HIDDEN)
+    before = np.flatnonzero(_shares(item.parallax.straight(item.home), others) >= HIDDEN)
     return any(not others[i].parallax.behind for i in before)
 
 

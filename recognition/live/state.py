@@ -15,25 +15,23 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from recognition.detection.boxes import inside_matrix, intersections
+from recognition.live.assign import assign, is_piece
 from recognition.live.gone import in_place_of, is_back, stood_there_since
 from recognition.live.items import Item, Phase, bounded
 from recognition.live.neighbours import consult
 from recognition.live.overlap import (
     INSIDE,
     PLACE,
-    alike_in_size,
     far,
     overlap,
-    same_places,
     share_matrix,
     shared,
     stacked,
 )
 from recognition.live.parallax import Parallax
-from recognition.live.rivals import hidden, remnant, replaced, rivals_of, stands_behind
+from recognition.live.rivals import HIDDEN, hidden, is_another, remnant, replaced, rivals_of, stands_behind
 from recognition.live.sighting import News, Sighting
 from recognition.live.stacks import split
 from recognition.live.tracking import UNTRACKED
@@ -53,7 +51,6 @@ _GONE_S = 0.8
 _ODD_S = 0.2  # a place that looks otherwise is embedded anew after this time, `_CLEAR_S` before a moving camera
 _CLEAR_S = 1.5
 _SHAKY_S = 2.0  # the same where the camera moves, however unsteady the place looks
-_WRONG_S = 5.0  # a product that is not found for so long gives way to what is found in its place
 _PATIENCE_S = 8.0
 _CARRIED_S = 3.0  # a product that is carried about has left its place after this time
 _FORGET_S = 1.0  # a candidate that is not seen again
@@ -163,50 +160,18 @@ class Shelf:
         return self._news
 
     def _join(self, seen: Sighting) -> None:
-        """Gives each box to its item, by track at its place, by place, by track elsewhere; or to a new candidate."""
+        """Gives each box to its item, or to a new candidate."""
         live = [item for item in self.items if item.phase is not Phase.GONE and item.part == seen.part]
         for item in self.items:
             item.row = -1
-        free = set(range(len(seen.boxes)))
-        by_track = {item.track: item for item in live if item.track != UNTRACKED}
-        tracked = [(by_track[number], row) for row, number in enumerate(seen.tracks.tolist()) if number in by_track]
-        for item, row in tracked:
-            if item.row < 0 and (item.phase is Phase.CANDIDATE or overlap(seen.boxes[row], item.home) >= PLACE):
-                item.row = row
-                free.discard(row)
-        seeking, rows = [item for item in live if item.row < 0], sorted(free)
-        homes, are_cut = stacked([item.home for item in seeking]), np.array([item.cut for item in seeking], bool)
-        for index, column in same_places(homes, are_cut, seen.boxes[rows], seen.cut[rows]):
-            seeking[index].row, seeking[index].track = rows[column], int(seen.tracks[rows[column]])
-            free.discard(rows[column])
-        for item, row in tracked:
-            if item.row < 0 and row in free and self._has_left(item, row, seen):
-                item.row = row
-                free.discard(row)
+        free = assign(live, seen)
         self._found = stacked([item.home for item in live if item.row >= 0])
         self._lost = stacked([item.home for item in live if item.row < 0])
         known = np.concatenate([self._found, stacked([seen.boxes[item.row] for item in live if item.row >= 0])])
-        for row in sorted(free):
+        for row in free:
             box = seen.boxes[row : row + 1]
-            if share_matrix(box, known).max(initial=0.0) < DOUBLE and not self._is_part(box, live):
+            if share_matrix(box, known).max(initial=0.0) < DOUBLE and not is_piece(box, live, seen):
                 self._add(row, seen)
-
-    def _is_part(self, box: NDArray[np.float32], live: list[Item]) -> bool:
-        """Whether a box (1, 4) is only a piece of a known product, as detectors find in blurred pictures."""
-        lost = [i for i in live if i.row < 0 and i.phase is Phase.PRESENT and self._now - i.sighted < _WRONG_S]
-        homes = stacked([item.home for item in lost if item.away_since is None])
-        return bool((inside_matrix(box, homes) >= DOUBLE).any())
-
-    def _has_left(self, item: Item, row: int, seen: Sighting) -> bool:
-        """Whether a product that is tracked elsewhere is no longer in its place: trackers mix neighbours up, and go on
-        from boxes that were no products to what comes beside them."""
-        if not item.certain:
-            return False
-        if not item.cut and not seen.cut[row] and not alike_in_size(item.home, seen.boxes[row]):
-            return False
-        if item.away_since is not None or item.cut or not seen.whole(item.home):
-            return True
-        return not seen.look(item.home).same_place(item.look)
 
     def _add(self, row: int, seen: Sighting) -> None:
         self._number += 1
@@ -254,8 +219,8 @@ class Shelf:
         if not seen.whole(item.home):
             return
         steady = item.take_glance(seen.look(item.home), self._now)
-        if not item.sure:
-            item.look = item.glance  # first views are blurred, or cut by the border
+        if not item.sure and not (item.proven and item.jumped == self._now):
+            item.look = item.glance  # first views are blurred, or cut by the border, unless a hand comes
         if item.glance.same_place(item.look):
             item.odd_since = None
             if steady >= _GONE_S:
@@ -275,11 +240,23 @@ class Shelf:
         if item.phase is Phase.CANDIDATE:
             item.home, item.anchor, item.first, item.look = item.box, item.box, self._now, seen.look(item.box)
             return
+        if seen.whole(item.home):
+            item.take_glance(seen.look(item.home), self._now)
         if item.away_since is None or overlap(item.box, item.rest) < _RESTING:
             item.away_since, item.rest = self._now, item.box
         if item.empty_since is None:
             item.empty_since = self._now
-        if self._now - item.away_since >= _RESTS_S:
+        rests = self._now - item.away_since >= _RESTS_S
+        if rests and item.embedded_at < item.away_since:
+            item.fresh = True  # it takes a view to tell whether it is still the same product
+        elif rests and is_another(item, seen):
+            self._add(item.row, seen)
+            item.row = -1
+            if shared(item.box, item.home) >= HIDDEN:
+                self.items.remove(item)  # nobody can tell whether it still stands there
+            else:
+                self._gone(item)
+        elif rests:
             item.home, item.empty_since, item.away_since = item.box.copy(), None, None
             item.parallax = Parallax()
             item.take_glance(seen.look(item.home), self._now)
@@ -382,8 +359,10 @@ class Shelf:
 
     def _tell(self, item: Item) -> None:
         """Tells what is new about a product on the shelf."""
+        if item.away_since is not None:
+            return  # what its track goes on to may be another product
         answer = item.votes.answer()
-        if far(item.home, item.anchor) and item.away_since is None and not item.cut:
+        if far(item.home, item.anchor) and not item.cut:
             was, item.anchor = item.anchor, item.home.copy()
             self._news.append(News(EventKind.MOVED, item, self._now, item.anchor, was))
         before = NO_SKU if item.told is None else item.told.sku

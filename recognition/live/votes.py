@@ -59,6 +59,11 @@ class Votes:
         self.views = 0
 
     @property
+    def latest(self) -> int:
+        """The SKU that the latest view named, or `NO_SKU`."""
+        return NO_SKU if self._last_candidate is None else self._last_candidate
+
+    @property
     def contested(self) -> bool:
         """Whether the latest view spoke for something else than the answer: another view would help."""
         return self._held is not None and self._last_candidate not in (None, self._held)

@@ -22,6 +22,7 @@ Labels = NDArray[np.int32]
 
 BLUR = 0.1  # of a product's height: how far its base may be from its board
 TOUCH = 0.28  # of the smallest side: how far apart two units of a stack may be drawn; boards are thicker
+ALIKE = 0.15  # of a width or height: by how much units of one stack may differ, in their edges and in size
 INSIDE = 0.22  # of a height: a board that passes further inside a product than this is not its board
 FEW = 0.25  # of a board's products: a level with fewer must prove that it is a board
 CROWD = 6  # products on the fullest board of a photo that counts as crowded
@@ -62,7 +63,7 @@ def rows_and_lines(xyxy: NDArray[np.float32]) -> Rows:
         pencil = fit_pencil(xyxy, row_pairs(_levels(boxes), boxes.x), pencil)
     boxes = upright(xyxy, pencil)
     levels = _levels(boxes)
-    support = _standing_on(boxes)
+    support = _over_holes(boxes, levels, _standing_on(boxes))
     shelves = _boards(boxes, levels, support)
     grounded = np.isin(levels, [level for shelf in shelves for level in shelf])
     return Rows(_settle(boxes, levels, shelves, support), pencil, boxes, grounded)
@@ -102,6 +103,22 @@ def _standing_on(boxes: Upright) -> NDArray[np.int64]:
     gap = np.abs(boxes.top - boxes.bottom[:, None]) / np.maximum(small, 1e-6)
     touching = (gap < TOUCH) & (shared > 0.4 * narrower) & (boxes.bottom > boxes.bottom[:, None])
     return np.where(touching.any(axis=1), np.where(touching, gap, np.inf).argmin(axis=1), -1)
+
+
+def _over_holes(boxes: Upright, levels: Labels, support: NDArray[np.int64]) -> NDArray[np.int64]:
+    """`support`, also for boxes of stacks in which the unit between them and the one below was not found.
+
+    Such a box is as large as the one below, stands right over it, and one unit fits between them. So may equal
+    products on two boards: only a level of which a quarter touches what is below is taken for one of stacks.
+    """
+    width, height = (np.maximum(np.minimum(size[:, None], size), 1e-6) for size in (boxes.width, boxes.height))
+    off = np.maximum(np.abs(boxes.left[:, None] - boxes.left), np.abs(boxes.right[:, None] - boxes.right)) / width
+    unlike = np.abs(boxes.height[:, None] - boxes.height) / height
+    hole = np.abs(boxes.top - boxes.bottom[:, None] - height) / height
+    fits = (off < ALIKE) & (unlike < ALIKE) & (hole < TOUCH)
+    stacks = [level for level in np.unique(levels) if (support[levels == level] >= 0).mean() >= FEW]
+    bridged = (support < 0) & fits.any(axis=1) & np.isin(levels, stacks)
+    return np.where(bridged, np.where(fits, hole, np.inf).argmin(axis=1), support)
 
 
 def _conflicts(boxes: Upright) -> Bools:

@@ -353,6 +353,36 @@ def test_a_weak_box_where_a_product_vanished_does_not_bring_it_back(film: Film) 
     assert [kind for kind, _ in kinds(film.play(3.0))] == ["disappeared"]
 
 
+def test_a_sure_box_in_a_place_that_is_known_to_be_empty_brings_nothing_back(film: Film) -> None:
+    taken, detect, frames = PLACES[2], film.scene.detect, count()
+
+    def with_remnant(images: list[np.ndarray]) -> list[Detections]:
+        (found,) = detect(images)
+        if next(frames) < 6:
+            return [found]
+        boxes = np.concatenate([found.xyxy, np.array([taken], np.float32)])
+        return [Detections(boxes, np.append(found.scores, np.float32(0.9)))]
+
+    del film.scene.places[taken]
+    film.scene.detect = with_remnant
+    assert kinds(film.play(2.0)) == [("disappeared", "S3")]
+
+
+@pytest.mark.parametrize(("to", "told"), [(165, []), (185, [("disappeared", "S7")])])
+def test_a_track_that_goes_on_to_what_is_put_before_a_product_or_beside_it(
+    to: int, told: list[tuple[str, str]]
+) -> None:
+    """What is put before it hides it, which is no news; beside it, its place is seen to be empty."""
+    film = Film(Scene({PLACES[0]: 1, (140, 60, 195, 160): 7}))
+    film.play(3.0)
+    film.scene.places = {PLACES[0]: 1, (to, 60, to + 55, 160): 5}
+    tracks = [item.track for item in film.session.shelf.present]
+    film.session.tracks.update = lambda boxes, scores: np.array(tracks)
+    news = film.play(4.0)
+    assert sorted(kinds(news)) == sorted([*told, ("appeared", "S5"), ("recognized", "S5")])
+    assert len(film.session.planogram().detections) == 2
+
+
 def test_what_stood_behind_a_taken_product_is_told_as_of_before() -> None:
     behind, before = (20, 60, 60, 160), (45, 60, 100, 160)
     film = Film(Scene({PLACES[3]: 1, behind: 7, before: 5}, missed={behind}))

@@ -10,6 +10,7 @@ import pytest
 from recognition.shelves.rows import find_rows
 
 CANS = [(1, 66, 60, 6, 3)]
+HOLES = [(0, 279), (31, 279)]
 BOTTLES = [(2, 80, 230, 8, 1)]
 
 
@@ -42,6 +43,12 @@ def row(base: float, *sizes: tuple[float, float]) -> list[tuple[float, float, fl
         (boxes(*row(300, (50, 60), (50, 60), (50, 60)), *row(220, (50, 60), (50, 60), (50, 60))), [0, 0, 0, 1, 1, 1]),
         # Flat packs on top of each other, each drawn a quarter of its height too short.
         (boxes(*((x, y, x + 21, y + 21) for y in (300, 274, 248) for x in (0, 22, 44))), [0] * 9),
+        # The same with a hole in two of three stacks; and equal packs on two boards, which one would fit between.
+        (
+            boxes(*((x, y, x + 30, y + 21) for y in (300, 279, 258) for x in (0, 31, 62) if (x, y) not in HOLES)),
+            [0] * 7,
+        ),
+        (boxes(*row(300, (50, 60), (50, 60), (50, 60)), *row(180, (50, 60), (50, 60), (50, 60))), [0, 0, 0, 1, 1, 1]),
         (boxes(*row(300, (50, 60), (50, 60), (50, 60)), *row(238, (50, 60), (50, 60), (50, 60))), [0, 0, 0, 0, 0, 0]),
     ],
 )
