@@ -320,9 +320,11 @@ class Shelf:
         item.phase, item.anchor = Phase.PRESENT, item.home.copy()
         for rival in rivals:
             self.items.remove(rival)
-            if rival.sure and not item.sure and not replaced(rival, item, self._since(item)):
+            if rival.certain and not item.sure and not replaced(rival, item, self._since(item)):
                 # Its box was not one product, or a piece of one: nothing happened on the shelf.
-                item.number, item.told, item.sure = rival.number, rival.told, True
+                item.first = min(item.first, rival.first)
+                if rival.sure:
+                    item.number, item.told, item.sure = rival.number, rival.told, True
 
     def _drop_pieces(self) -> None:
         """A box where another one, or nothing, is found all the time was a piece, both of two products, or none."""

@@ -8,8 +8,9 @@ from itertools import count
 import cv2
 import numpy as np
 import pytest
-from live.live_scene import PLACES, STRANGER, Film, Scene, kinds
+from live.live_scene import PLACES, STRANGER, Film, Scene, kinds, pack
 
+from recognition.live.engine import Engine
 from recognition.live.items import Item
 from recognition.live.parallax import Parallax
 from recognition.live.views import Look
@@ -330,6 +331,19 @@ def test_a_slice_that_gives_way_to_the_whole_product_is_no_news() -> None:
     film.scene.detect = whole
     assert [kind for kind, _ in kinds(film.play(3.0)) if kind != "recognized"] == []
     assert len(film.session.planogram().detections) == 2
+
+
+def test_a_better_box_for_what_is_known_but_not_told_yet_is_as_old_as_that() -> None:
+    """Before a moving camera events wait for depth."""
+    film = Film(Scene({PLACES[3]: 1, PLACES[0]: 5}))
+    film.session.shelf._moved = 1e9
+    film.session._past.since = lambda first, part, box, look: first
+    film.engine = Engine(film.scene, lambda crops, physical: film.scene.match([pack(5)[..., ::-1]] * len(crops)))
+    narrow, whole = (20, 60, 45, 160), film.scene.detect
+    film.scene.detect = lambda images: [replace(one, xyxy=sliced(one.xyxy, narrow)) for one in whole(images)]
+    film.play(1.5)
+    film.scene.detect = whole
+    assert {event.seconds for event in film.play(4.0) if event.event.value == "appeared"} == {0.0}
 
 
 def sliced(xyxy: np.ndarray, piece: tuple[int, ...]) -> np.ndarray:
