@@ -7,14 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from recognition.detection.boxes import areas
 from recognition.live.items import Item
-from recognition.live.overlap import Box, share_matrix, stacked
+from recognition.live.overlap import Box, overlap, share_matrix, stacked
 from recognition.live.sighting import Sighting
 from recognition.shelves.places import DOUBLE
 from recognition.types import NO_SKU
 
 _CAME_S = 0.5  # what is found within this time after its place began to look so came then
 _WEAKER = 0.7  # of the score that a product's boxes had
+_NEARER, _FITS = 1.1, 0.75  # times the area, and least overlap (IoU) with a place, of what was put before something
 _BARE_S = 0.4  # of no box, and nothing comes: the place is known to be empty
 HIDDEN = 0.3  # of a product: so much of it is behind another one
 
@@ -44,6 +46,13 @@ def is_another(item: Item, seen: Sighting) -> bool:
     if NO_SKU in (sku, told):
         return not seen.look(item.box).same_place(item.look)
     return sku != told
+
+
+def put_before(item: Item) -> bool:
+    """Whether a place that looks otherwise shows a product that was put before the one that stood there: its box has
+    grown, and does not fit that one's place well, and it does not lie in the shade."""
+    grown = areas(item.box[None])[0] >= _NEARER * areas(item.anchor[None])[0]
+    return bool(grown) and overlap(item.box, item.anchor) < _FITS and item.glance.out_of_shade(item.look)
 
 
 def replaced(rival: Item, item: Item, since: float) -> bool:

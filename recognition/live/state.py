@@ -31,7 +31,7 @@ from recognition.live.overlap import (
     stacked,
 )
 from recognition.live.parallax import Parallax
-from recognition.live.rivals import HIDDEN, hidden, is_another, remnant, replaced, rivals_of, stands_behind
+from recognition.live.rivals import HIDDEN, hidden, is_another, put_before, remnant, replaced, rivals_of, stands_behind
 from recognition.live.sighting import News, Sighting
 from recognition.live.stacks import split
 from recognition.live.tracking import UNTRACKED
@@ -50,6 +50,7 @@ _FRAME_S = 0.08  # pictures that follow each other faster say the same again
 _GONE_S = 0.8
 _ODD_S = 0.2  # a place that looks otherwise is embedded anew after this time, `_CLEAR_S` before a moving camera
 _CLEAR_S = 1.5
+_NOBODY_S = 0.4  # the same for what has no name and was never told
 _SHAKY_S = 2.0  # the same where the camera moves, however unsteady the place looks
 _PATIENCE_S = 8.0
 _CARRIED_S = 3.0  # a product that is carried about has left its place after this time
@@ -189,6 +190,7 @@ class Shelf:
         elif item.phase is Phase.CANDIDATE:
             if seen.whole(item.home):
                 item.overlooked(self._weight)
+                item.take_glance(seen.look(item.home), self._now)
             if self._now - item.last > _FORGET_S:
                 self.items.remove(item)
         elif item.phase is Phase.PRESENT:
@@ -210,30 +212,44 @@ class Shelf:
             item.home = ((1 - pull) * item.home + pull * box).astype(np.float32)
             if item.cut:
                 item.cut, item.anchor = False, item.home.copy()  # the rest of it comes into view: it does not move
-        self._compare(item, seen)
-        if item.phase is Phase.CANDIDATE and item.parallax.behind and item.jumped == self._now:
-            self.items.remove(item)  # something was put before what stands behind: it is found as a product of its own
+        if seen.whole(item.home):
+            self._compare(item, seen)
 
     def _compare(self, item: Item, seen: Sighting) -> None:
         """Does the place of a product that was seen there still look as it did?"""
-        if not seen.whole(item.home):
-            return
-        steady = item.take_glance(seen.look(item.home), self._now)
-        if not item.sure and not (item.proven and item.jumped == self._now):
+        steady, was = item.take_glance(seen.look(item.home), self._now), item.look
+        if item.phase is Phase.CANDIDATE or not (item.sure or item.abrupt):
             item.look = item.glance  # first views are blurred, or cut by the border, unless a hand comes
+        if item.phase is Phase.CANDIDATE:
+            if item.parallax.behind and item.jumped == self._now and not item.glance.roughly(was):
+                self._give_way(item, seen)  # something was put before what stands behind
+            return
         if item.glance.same_place(item.look):
             item.odd_since = None
             if steady >= _GONE_S:
                 item.look = item.glance
             return
         item.odd_since = self._now if item.odd_since is None or steady == 0 else item.odd_since
+        odd_s, nobody = self._now - item.odd_since, self._is_nobody(item)
         clear = _CLEAR_S if seen.moving else _ODD_S
         patience = clear if item.glance.same_around(item.look) else _PATIENCE_S
-        if self._now - item.odd_since >= patience:
-            if item.abrupt:
-                item.renew()
-            else:
-                item.drift()
+        if odd_s < (_NOBODY_S if nobody else patience):
+            return
+        if not item.abrupt:
+            item.drift()
+        elif nobody or (not seen.moving and put_before(item)):
+            self._give_way(item, seen)
+        else:
+            item.renew()
+
+    def _is_nobody(self, item: Item) -> bool:
+        """Whether an item has no name, and nothing was told of it: a box in a gap, perhaps."""
+        return item.votes.answer().sku == NO_SKU and (not item.sure or self._passed_by(item))
+
+    def _give_way(self, item: Item, seen: Sighting) -> None:
+        """What is found now is another product, and hides what was there, if that was one."""
+        self._add(item.row, seen)
+        self.items.remove(item)
 
     def _carried(self, item: Item, seen: Sighting) -> None:
         """A product that is tracked outside its place: when it rests somewhere, that is its place."""
@@ -250,12 +266,12 @@ class Shelf:
         if rests and item.embedded_at < item.away_since:
             item.fresh = True  # it takes a view to tell whether it is still the same product
         elif rests and is_another(item, seen):
-            self._add(item.row, seen)
-            item.row = -1
             if shared(item.box, item.home) >= HIDDEN:
-                self.items.remove(item)  # nobody can tell whether it still stands there
+                self._give_way(item, seen)
             else:
+                self._add(item.row, seen)
                 self._gone(item)
+                item.row = -1
         elif rests:
             item.home, item.empty_since, item.away_since = item.box.copy(), None, None
             item.parallax = Parallax()

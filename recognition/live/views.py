@@ -95,10 +95,17 @@ class Look:
         """
         return _alike(self._smooth, other._smooth) < _JUMP or self._shade(other) > _SHADE
 
+    def out_of_shade(self, other: Look) -> bool:
+        """Whether the place has so much more contrast than in the other look that it lay in the shade there."""
+        return self._contrast > _DARKER * other._contrast
+
     def _shade(self, other: Look) -> float:
         """How many times the contrast of one is that of the other, from 1 on."""
-        less, more = sorted(max(float(smooth.std()), _FLAT) for smooth in (self._smooth, other._smooth))
-        return more / less
+        return max(self._contrast, other._contrast) / min(self._contrast, other._contrast)
+
+    @property
+    def _contrast(self) -> float:
+        return max(float(self._smooth.std()), _FLAT)
 
     def same_around(self, other: Look) -> bool:
         """Whether what is above and below the place looks the same: neighbours may go, an arm comes from outside.
