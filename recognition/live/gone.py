@@ -22,6 +22,14 @@ def is_back(item: Item, before: Item) -> bool:
     return item.votes.answer().sku != NO_SKU or item.look.same_place(before.look)
 
 
+def came_later(item: Item, since: float) -> bool:
+    """Whether what has a name now came after the item was found: its place has looked so since a jump.
+
+    since: since when the item's place has looked as it does.
+    """
+    return since > item.first + _AT_ONCE_S and abs(item.jumped - since) <= _AT_ONCE_S
+
+
 def stood_there_since(item: Item, since: float, others: list[Item]) -> float:
     """When the item came, seconds: `since`, or when that was seen first which hid a part of it and was taken then.
 

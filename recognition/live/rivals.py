@@ -17,6 +17,7 @@ from recognition.types import NO_SKU
 _CAME_S = 0.5  # what is found within this time after its place began to look so came then
 _WEAKER = 0.7  # of the score that a product's boxes had
 _NEARER, _FITS = 1.1, 0.75  # times the area, and least overlap (IoU) with a place, of what was put before something
+_COVERED_S = 0.2  # for which a hand covers it at least that puts something before it
 _BARE_S = 0.4  # of no box, and nothing comes: the place is known to be empty
 HIDDEN = 0.3  # of a product: so much of it is behind another one
 
@@ -46,6 +47,16 @@ def is_another(item: Item, seen: Sighting) -> bool:
     if NO_SKU in (sku, told):
         return not seen.look(item.box).same_place(item.look)
     return sku != told
+
+
+def something_before(item: Item, seen: Sighting) -> bool:
+    """Whether something was put before what stands behind: its place looks otherwise than when it was found last, in
+    the frame before or when a hand had not come yet."""
+    if not item.parallax.behind or not seen.whole(item.home):
+        return False
+    look = seen.look(item.home)
+    covered = seen.seconds - item.sighted >= _COVERED_S
+    return (covered or look.jumped(item.glance)) and not look.roughly(item.look)
 
 
 def put_before(item: Item) -> bool:

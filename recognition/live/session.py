@@ -95,7 +95,7 @@ class Session:
                 cut=cut(found.xyxy, (grey.shape[1], grey.shape[0])),
                 whole=lambda box: self._whole(box, grey),
                 look=lambda box: Look.at(grey, self.in_picture(box[None])[0]),
-                since=lambda item: self._past.since(item.first, item.part, item.home, item.glance),
+                since=lambda item, first: self._past.since(first, item.part, item.home, item.glance),
             )
         )
         self._past.keep(frame.seconds, self._motion.part, grey, to_part)

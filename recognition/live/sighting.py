@@ -20,7 +20,8 @@ class Sighting:
 
     moving: whether the camera moved since the frame before. middle: of the picture, (2,). scores: of the detector. cut:
     ends at the picture's border. qualities: see views.py. whole: whether a place is wholly in view. look: how a place
-    looks in this frame. since: since when the place of a product has looked as it does.
+    looks in this frame. since: since when the place of a product has looked as it does, given when it
+    did at the latest.
     """
 
     seconds: float
@@ -34,7 +35,7 @@ class Sighting:
     cut: NDArray[np.bool_]
     whole: Callable[[Box], bool]
     look: Callable[[Box], Look]
-    since: Callable[[Item], float]
+    since: Callable[[Item, float], float]
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,20 +18,22 @@ import numpy as np
 
 from recognition.detection.boxes import inside_matrix, intersections
 from recognition.live.assign import assign, is_piece
-from recognition.live.gone import in_place_of, is_back, stood_there_since
+from recognition.live.gone import came_later, in_place_of, is_back, stood_there_since
 from recognition.live.items import Item, Phase, bounded
 from recognition.live.neighbours import consult
-from recognition.live.overlap import (
-    INSIDE,
-    PLACE,
-    far,
-    overlap,
-    share_matrix,
-    shared,
-    stacked,
-)
+from recognition.live.overlap import INSIDE, PLACE, far, overlap, share_matrix, shared, stacked
 from recognition.live.parallax import Parallax
-from recognition.live.rivals import HIDDEN, hidden, is_another, put_before, remnant, replaced, rivals_of, stands_behind
+from recognition.live.rivals import (
+    HIDDEN,
+    hidden,
+    is_another,
+    put_before,
+    remnant,
+    replaced,
+    rivals_of,
+    something_before,
+    stands_behind,
+)
 from recognition.live.sighting import News, Sighting
 from recognition.live.stacks import split
 from recognition.live.tracking import UNTRACKED
@@ -69,7 +71,7 @@ class Shelf:
         self.wanted: list[Item] = []
         self._now, self._part, self._weight = 0.0, 0, 1.0
         self._moved = -1e9
-        self._since: Callable[[Item], float] = lambda item: item.first
+        self._since: Callable[[Item, float], float] = lambda item, first: first
         self._found = self._lost = np.zeros((0, 4), np.float32)  # places in the latest frame
         self._news: list[News] = []
 
@@ -197,6 +199,9 @@ class Shelf:
             self._missed(item, seen)
 
     def _seen(self, item: Item, seen: Sighting) -> None:
+        if item.phase is Phase.CANDIDATE and something_before(item, seen):
+            self._give_way(item, seen)
+            return
         box = seen.boxes[item.row]
         item.sighted = self._now
         item.box, item.last, item.seen = box.copy(), self._now, item.seen + 1
@@ -217,13 +222,9 @@ class Shelf:
 
     def _compare(self, item: Item, seen: Sighting) -> None:
         """Does the place of a product that was seen there still look as it did?"""
-        steady, was = item.take_glance(seen.look(item.home), self._now), item.look
+        steady = item.take_glance(seen.look(item.home), self._now)
         if item.phase is Phase.CANDIDATE or not (item.sure or item.abrupt):
             item.look = item.glance  # first views are blurred, or cut by the border, unless a hand comes
-        if item.phase is Phase.CANDIDATE:
-            if item.parallax.behind and item.jumped == self._now and not item.glance.roughly(was):
-                self._give_way(item, seen)  # something was put before what stands behind
-            return
         if item.glance.same_place(item.look):
             item.odd_since = None
             if steady >= _GONE_S:
@@ -336,7 +337,7 @@ class Shelf:
         item.phase, item.anchor = Phase.PRESENT, item.home.copy()
         for rival in rivals:
             self.items.remove(rival)
-            if rival.certain and not item.sure and not replaced(rival, item, self._since(item)):
+            if rival.certain and not item.sure and not replaced(rival, item, self._since(item, item.first)):
                 # Its box was not one product, or a piece of one: nothing happened on the shelf.
                 item.first = min(item.first, rival.first)
                 if rival.sure:
@@ -360,7 +361,7 @@ class Shelf:
     def _announce(self, item: Item) -> None:
         """A product that is sure to be there is told: a new one, or one that is back in a place that was empty."""
         item.sure, item.renewed, item.anchor = True, None, item.home.copy()
-        began, answer = self._since(item), item.votes.answer()
+        began, answer = self._since(item, item.first), item.votes.answer()
         others = [other for other in self.items if other.part == item.part]
         before = in_place_of(item, others)
         if before is not None:
@@ -385,8 +386,11 @@ class Shelf:
             self._news.append(News(EventKind.MOVED, item, self._now, item.anchor, was))
         before = NO_SKU if item.told is None else item.told.sku
         if self._passed_by(item):
-            return  # what a camera that walks by does not name again has not changed
+            item.told = item.told or answer  # what a camera that walks by does not name again has not changed
+            return
         if answer.sku != before:
+            if item.told is not None and before == NO_SKU and came_later(item, since := self._since(item, self._now)):
+                item.renewed = since
             other = EventKind.APPEARED if before == NO_SKU else EventKind.CHANGED
             kind = EventKind.RECOGNIZED if item.renewed is None else other
             seconds = self._now if item.renewed is None else item.renewed

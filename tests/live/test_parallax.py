@@ -98,7 +98,7 @@ def pass_by(
                 cut=np.zeros(count, bool),
                 whole=lambda box: True,
                 look=lambda box, grey=grey: Look.at(grey, box),
-                since=lambda item: item.first,
+                since=lambda item, first: first,
             )
         )
         rows = [item.row for item in shelf.wanted]
