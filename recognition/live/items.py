@@ -100,9 +100,14 @@ class Item:
         return self.sure or self.proven
 
     @property
+    def nameless(self) -> bool:
+        """Whether its views name no SKU."""
+        return self.votes.answer().sku == NO_SKU
+
+    @property
     def mistaken(self) -> bool:
         """Whether it was no product: a few boxes in a gap between products, say, that did not come back."""
-        return not self.certain and self.belief <= _MISTAKEN and self.votes.answer().sku == NO_SKU
+        return not self.certain and self.belief <= _MISTAKEN and self.nameless
 
     @property
     def restless(self) -> bool:

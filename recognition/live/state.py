@@ -149,13 +149,12 @@ class Shelf:
         for item in [item for item in present if not item.sure and item.belief >= _SURE]:
             if item.jumped == self._now:
                 continue  # a hand comes before it: that is not how its place looks
-            named = item.votes.answer().sku != NO_SKU
-            item.proven = item.proven or named
+            item.proven = item.proven or not item.nameless
             walks = self._now - self._moved < _STOPPED_S and self._moved >= item.first
             deep = walks and item.parallax.open
             if deep and hidden(item, present):
                 continue
-            if (named and not deep) or self._now - item.first >= _SETTLES_S:
+            if not (item.nameless or deep) or self._now - item.first >= _SETTLES_S:
                 self._announce(item)
         for item in [item for item in self.present if item.sure]:
             self._tell(item)
@@ -223,8 +222,9 @@ class Shelf:
     def _compare(self, item: Item, seen: Sighting) -> None:
         """Does the place of a product that was seen there still look as it did?"""
         steady = item.take_glance(seen.look(item.home), self._now)
-        if item.phase is Phase.CANDIDATE or not (item.sure or item.abrupt):
-            item.look = item.glance  # first views are blurred, or cut by the border, unless a hand comes
+        hand = item.abrupt if item.nameless else item.proven and item.jumped == self._now
+        if item.phase is Phase.CANDIDATE or not (item.sure or hand):
+            item.look = item.glance  # first views are blurred, or cut by the border
         if item.glance.same_place(item.look):
             item.odd_since = None
             if steady >= _GONE_S:
@@ -245,7 +245,7 @@ class Shelf:
 
     def _is_nobody(self, item: Item) -> bool:
         """Whether an item has no name, and nothing was told of it: a box in a gap, perhaps."""
-        return item.votes.answer().sku == NO_SKU and (not item.sure or self._passed_by(item))
+        return item.nameless and (not item.sure or self._passed_by(item))
 
     def _give_way(self, item: Item, seen: Sighting) -> None:
         """What is found now is another product, and hides what was there, if that was one."""
@@ -327,7 +327,7 @@ class Shelf:
     def _passed_by(self, item: Item) -> bool:
         """Whether a product without a name was seen by a camera that moved. What such a one finds and loses is mostly
         what comes into view and slides out of it again: packs behind others, holes of a back wall."""
-        return item.votes.answer().sku == NO_SKU and self._moved >= item.first
+        return item.nameless and self._moved >= item.first
 
     def _believe(self, item: Item) -> None:
         """A candidate becomes a product, unless another box in its place is found more often."""
