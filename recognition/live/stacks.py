@@ -25,7 +25,6 @@ _HEIGHTS = (2, 3)  # packs of a stack that are sought in a box
 _SAME_BOX = 0.7  # least overlap (IoU) of boxes that hold the same packs
 _POOR_VIEWS = 2  # after which a stack is sought: a first view is often blurred
 _VIEWS, _FAR_AHEAD = 2, 0.5  # views that must say so, or how surely one does
-_IN_VAIN = 1  # views for each that said so, and one at first, after which no stack is sought any more
 _SETTLED = 6  # views of each pack, after which one must have a name
 _KEPT = 500
 
@@ -135,7 +134,7 @@ class Stacks:
         if item.cut or item.votes.views < _POOR_VIEWS or not item.votes.unsure:
             return False
         search = self._searches.get(item, _Search())
-        if search.in_vain >= _IN_VAIN * (1 + search.found):
+        if search.in_vain > search.found:
             return False
         refused = [one.box for one in self._known if one.part == item.part and one.high == 1]
         return not refused or bool(iou_matrix(item.home[None], stacked(refused)).max() < _SAME_BOX)
