@@ -23,11 +23,13 @@ def is_back(item: Item, before: Item) -> bool:
 
 
 def came_later(item: Item, since: float) -> bool:
-    """Whether what has a name now came after the item was found: its place has looked so since a jump.
+    """Whether what has a name now came after the item was found: its place has looked so since a jump, and
+    no view was without a name since then.
 
     since: since when the item's place has looked as it does.
     """
-    return since > item.first + _AT_ONCE_S and abs(item.jumped - since) <= _AT_ONCE_S
+    at_once = abs(item.jumped - since) <= _AT_ONCE_S and item.nameless_at <= since
+    return at_once and since > item.first + _AT_ONCE_S
 
 
 def stood_there_since(item: Item, since: float, others: list[Item]) -> float:

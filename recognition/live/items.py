@@ -12,7 +12,7 @@ from recognition.live.parallax import Parallax
 from recognition.live.tracking import UNTRACKED
 from recognition.live.views import Look, better
 from recognition.live.votes import Answer, Votes, log_odds
-from recognition.types import NO_SKU, Status
+from recognition.types import NO_SKU, Matches, Status
 
 Box = NDArray[np.float32]
 
@@ -54,6 +54,7 @@ class Item:
     none against it. proven: whether there once was enough of it for events, and a name; sure: whether events are told
     of it. renewed: since when the place looks otherwise than when the answer was told. jumped: when its look changed
     within two frames; alike: when it last looked as it should. parallax: what a moving camera tells of its depth.
+    nameless_at: of the latest view after which it had no name.
     best: quality of the best view that was embedded. told: the answer last told.
     """
 
@@ -81,6 +82,7 @@ class Item:
     told: Answer | None = None
     best: float = 0.0
     embedded_at: float = -1e9
+    nameless_at: float = -1e9
     retries: int = 0
     fresh: bool = True
     empty_since: float | None = None
@@ -156,6 +158,11 @@ class Item:
         self.before, self.glance = self.glance, look
         return now - self.steady_since
 
+    def stand(self, first: float, look: Look) -> None:
+        """A candidate that is followed elsewhere: its place is where its box is now, and did not jump."""
+        self.home, self.anchor, self.first = self.box, self.box, first
+        self.look = self.glance = self.before = look
+
     @property
     def abrupt(self) -> bool:
         """Whether its place came to look otherwise from one frame to the next, as it does when a product goes."""
@@ -187,6 +194,12 @@ class Item:
         """Notes that this frame's view is embedded."""
         self.retries = 0 if self.fresh else self.retries + self._doubted
         self.fresh, self.best, self.embedded_at = False, max(self.best, quality), now
+
+    def answered(self, matches: Matches, row: int, now: float) -> None:
+        """Takes the answer to its view into account: row `row` of `matches`."""
+        self.votes.add(matches, row, weight=0.5 if self.cut else 1.0)
+        if self.nameless:
+            self.nameless_at = now
 
 
 def bounded(items: list[Item], now: float, part: int) -> list[Item]:

@@ -137,7 +137,7 @@ class Shelf:
     def conclude(self, matches: Matches) -> list[News]:
         """What happened, with the answers to what was wanted."""
         for row, item in enumerate(self.wanted):
-            item.votes.add(matches, row, weight=0.5 if item.cut else 1.0)
+            item.answered(matches, row, self._now)
         self.wanted = []
         for item in [item for item in self.items if item.phase is Phase.CANDIDATE]:
             if item.votes.views and item.seen > 1 and item.belief >= _BELIEVED and item.old_enough(self._now):
@@ -223,8 +223,8 @@ class Shelf:
         """Does the place of a product that was seen there still look as it did?"""
         steady = item.take_glance(seen.look(item.home), self._now)
         hand = item.abrupt if item.nameless else item.proven and item.jumped == self._now
-        if item.phase is Phase.CANDIDATE or not (item.sure or hand):
-            item.look = item.glance  # first views are blurred, or cut by the border
+        if item.phase is Phase.CANDIDATE or not (item.sure or hand):  # first views are blurred, or cut by the border
+            item.look = item.glance
         if item.glance.same_place(item.look):
             item.odd_since = None
             if steady >= _GONE_S:
@@ -255,7 +255,8 @@ class Shelf:
     def _carried(self, item: Item, seen: Sighting) -> None:
         """A product that is tracked outside its place: when it rests somewhere, that is its place."""
         if item.phase is Phase.CANDIDATE:
-            item.home, item.anchor, item.first, item.look = item.box, item.box, self._now, seen.look(item.box)
+            first = item.first if shared(item.home, item.box) >= INSIDE else self._now  # more of it is seen
+            item.stand(first, seen.look(item.box))
             return
         if seen.whole(item.home):
             item.take_glance(seen.look(item.home), self._now)
@@ -394,7 +395,6 @@ class Shelf:
             other = EventKind.APPEARED if before == NO_SKU else EventKind.CHANGED
             kind = EventKind.RECOGNIZED if item.renewed is None else other
             seconds = self._now if item.renewed is None else item.renewed
-            was_sku = None if before == NO_SKU else before
-            self._news.append(News(kind, item, seconds, item.anchor, was_sku))
+            self._news.append(News(kind, item, seconds, item.anchor, None if before == NO_SKU else before))
             item.renewed = None
         item.told = answer

@@ -92,10 +92,12 @@ def test_what_gets_a_name_after_a_hand_was_before_it_was_there_before() -> None:
     assert {kind for kind, sku in kinds(film.play(4.0)) if sku == "S3"} == {"recognized"}
 
 
-@pytest.mark.parametrize(("since", "later"), [(4.0, True), (2.1, False), (5.0, False)])
-def test_a_name_that_comes_with_a_jump_is_that_of_another_product(since: float, later: bool) -> None:
+@pytest.mark.parametrize(
+    ("since", "viewed", "later"), [(4.0, 3.0, True), (2.1, 2.0, False), (5.0, 3.0, False), (4.0, 4.5, False)]
+)
+def test_a_name_that_comes_with_a_jump_is_that_of_another_product(since: float, viewed: float, later: bool) -> None:
     item = Item(1, 0, np.array(PLACES[0], np.float32), 2.0, Look(np.zeros((32, 32), np.float32)), False)
-    item.jumped = 4.1
+    item.jumped, item.nameless_at = 4.1, viewed
     assert came_later(item, since) == later
 
 
