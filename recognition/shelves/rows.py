@@ -24,6 +24,7 @@ BLUR = 0.1  # of a product's height: how far its base may be from its board
 TOUCH = 0.28  # of the smallest side: how far apart two units of a stack may be drawn; boards are thicker
 ALIKE = 0.15  # of a width or height: by how much units of one stack may differ, in their edges and in size
 INSIDE = 0.22  # of a height: a board that passes further inside a product than this is not its board
+STACKED = 0.25  # of a level's products: so many touch what is below where it is one of stacks
 FEW = 0.25  # of a board's products: a level with fewer must prove that it is a board
 CROWD = 6  # products on the fullest board of a photo that counts as crowded
 NEAR = 1.5  # widths: products nearer than this share boards
@@ -111,14 +112,18 @@ def _over_holes(boxes: Upright, levels: Labels, support: NDArray[np.int64]) -> N
     Such a box is as large as the one below, stands right over it, and one unit fits between them. So may equal
     products on two boards: only a level of which a quarter touches what is below is taken for one of stacks.
     """
-    width, height = (np.maximum(np.minimum(size[:, None], size), 1e-6) for size in (boxes.width, boxes.height))
-    off = np.maximum(np.abs(boxes.left[:, None] - boxes.left), np.abs(boxes.right[:, None] - boxes.right)) / width
-    unlike = np.abs(boxes.height[:, None] - boxes.height) / height
-    hole = np.abs(boxes.top - boxes.bottom[:, None] - height) / height
+    stacks = [level for level in np.unique(levels) if (support[levels == level] >= 0).mean() >= STACKED]
+    upper = np.flatnonzero((support < 0) & np.isin(levels, stacks))
+    left, right, bottom = (edge[upper, None] for edge in (boxes.left, boxes.right, boxes.bottom))
+    width, height = (np.maximum(np.minimum(size[upper, None], size), 1e-6) for size in (boxes.width, boxes.height))
+    off = np.maximum(np.abs(left - boxes.left), np.abs(right - boxes.right)) / width
+    unlike = np.abs(boxes.height[upper, None] - boxes.height) / height
+    hole = np.abs(boxes.top - bottom - height) / height
     fits = (off < ALIKE) & (unlike < ALIKE) & (hole < TOUCH)
-    stacks = [level for level in np.unique(levels) if (support[levels == level] >= 0).mean() >= FEW]
-    bridged = (support < 0) & fits.any(axis=1) & np.isin(levels, stacks)
-    return np.where(bridged, np.where(fits, hole, np.inf).argmin(axis=1), support)
+    below = np.where(fits.any(axis=1), np.where(fits, hole, np.inf).argmin(axis=1), -1)
+    bridged = support.copy()
+    bridged[upper] = below
+    return bridged
 
 
 def _conflicts(boxes: Upright) -> Bools:

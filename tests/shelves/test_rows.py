@@ -10,7 +10,7 @@ import pytest
 from recognition.shelves.rows import find_rows
 
 CANS = [(1, 66, 60, 6, 3)]
-HOLES = [(0, 21), (31, 21)]
+HOLES = [(0, 279), (31, 279)]
 BOTTLES = [(2, 80, 230, 8, 1)]
 
 
