@@ -31,37 +31,54 @@ def packs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_scene, "pack", lambda sku: made[sku].astype(np.uint8) if sku in made else pack(sku))
 
 
+WALL = np.random.default_rng(1).integers(60, 120, (240, 300), np.uint8)
+
+
+def sighting(seconds: float, box: tuple[int, ...], grey: np.ndarray = WALL) -> Sighting:
+    """One box before a camera that walks, always of the same track."""
+    return Sighting(
+        seconds=seconds,
+        part=0,
+        moving=True,
+        middle=np.array([150.0, 120.0]),
+        boxes=np.array([box], np.float32),
+        scores=np.full(1, 0.9, np.float32),
+        tracks=np.zeros(1, np.int64),
+        qualities=np.full(1, 50.0),
+        cut=np.zeros(1, bool),
+        whole=lambda box: True,
+        look=lambda box: Look.at(grey, box),
+        since=lambda item, first: first,
+    )
+
+
+def nameless(views: int) -> Matches:
+    nothing, low = np.full((views, 1), NO_SKU, np.int64), np.zeros((views, 1), np.float32)
+    return Matches(np.full(views, Status.UNKNOWN, np.int8), nothing, low, low[:, 0])
+
+
 def test_a_box_in_a_gap_gives_way_to_what_is_put_there_before_a_camera_that_walks() -> None:
     """Nothing rests for the second and a half after which a known product would be looked at again."""
-    box, shelf = np.array([[100, 60, 155, 160]], np.float32), Shelf(Millimetres(lambda ids: {}))
-    wall = np.random.default_rng(1).integers(60, 120, (240, 300), np.uint8)
-    put = wall.copy()
+    shelf, put = Shelf(Millimetres(lambda ids: {})), WALL.copy()
     put[60:160, 100:155] = cv2.cvtColor(pack(2), cv2.COLOR_BGR2GRAY)
     for number in range(48):
-        grey = wall if number < 40 else put
-        shelf.observe(
-            Sighting(
-                seconds=number / 10,
-                part=0,
-                moving=True,
-                middle=np.array([150.0, 120.0]),
-                boxes=box,
-                scores=np.full(1, 0.9, np.float32),
-                tracks=np.zeros(1, np.int64),
-                qualities=np.full(1, 50.0),
-                cut=np.zeros(1, bool),
-                whole=lambda box: True,
-                look=lambda box, grey=grey: Look.at(grey, box),
-                since=lambda item, first: first,
-            )
-        )
-        views = len(shelf.wanted)
-        nothing, low = np.full((views, 1), NO_SKU, np.int64), np.zeros((views, 1), np.float32)
-        shelf.conclude(Matches(np.full(views, Status.UNKNOWN, np.int8), nothing, low, low[:, 0]))
+        shelf.observe(sighting(number / 10, (100, 60, 155, 160), WALL if number < 40 else put))
+        shelf.conclude(nameless(len(shelf.wanted)))
         if number == 39:
             (phantom,) = shelf.present
     (item,) = shelf.items
     assert item is not phantom and item.first == pytest.approx(4.4)
+
+
+@pytest.mark.parametrize(("whole", "first"), [((95, 60, 155, 160), 0.0), ((140, 60, 200, 160), 0.2)])
+def test_a_product_is_as_old_as_the_part_of_it_that_was_found_first(whole: tuple[int, ...], first: float) -> None:
+    """Its box grows; one that is carried elsewhere is there since it is seen there. Neither is a jump of its place."""
+    shelf = Shelf(Millimetres(lambda ids: {}))
+    for number, box in enumerate([(100, 60, 125, 160), (100, 60, 125, 160), whole, whole]):
+        shelf.observe(sighting(number / 10, box))
+        shelf.conclude(nameless(len(shelf.wanted)))
+    (item,) = shelf.items
+    assert item.first == pytest.approx(first) and item.jumped < 0
 
 
 def test_what_has_no_name_and_is_followed_by_its_like_which_has_one_appears() -> None:
