@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from recognition.live.items import Item, Phase
 from recognition.live.overlap import PLACE, overlap, shared
-from recognition.types import NO_SKU
 
 _AT_ONCE_S = 0.5  # what is found so soon after a take was there before
 _COVERED = 0.3  # least share of the smaller one that the one before hid
@@ -19,7 +18,7 @@ def is_back(item: Item, before: Item) -> bool:
     """Whether the item is the product that was taken from its place; without a name it must look like it."""
     if item.votes.answer().sku != before.votes.answer().sku:
         return False
-    return item.votes.answer().sku != NO_SKU or item.look.same_place(before.look)
+    return not item.nameless or item.look.same_place(before.look)
 
 
 def came_later(item: Item, since: float) -> bool:

@@ -107,6 +107,11 @@ class Item:
         return self.votes.answer().sku == NO_SKU
 
     @property
+    def told_sku(self) -> int:
+        """The SKU that was told last, or `NO_SKU`."""
+        return NO_SKU if self.told is None else self.told.sku
+
+    @property
     def mistaken(self) -> bool:
         """Whether it was no product: a few boxes in a gap between products, say, that did not come back."""
         return not self.certain and self.belief <= _MISTAKEN and self.nameless
@@ -140,7 +145,7 @@ class Item:
         """Whether a candidate was waited for: one that the border cuts until the rest of it should have been seen."""
         if not self.cut:
             return now - self.first >= _APPEAR_S
-        named = self.votes.answer().confidence >= _CUT_SURE and self.votes.answer().sku != NO_SKU
+        named = self.votes.answer().confidence >= _CUT_SURE and not self.nameless
         return now - self.first >= (_CUT_NAMED_S if named else _CUT_S)
 
     @property
@@ -167,6 +172,10 @@ class Item:
     def abrupt(self) -> bool:
         """Whether its place came to look otherwise from one frame to the next, as it does when a product goes."""
         return self.jumped > self.alike
+
+    def behind_hand(self, now: float) -> bool:
+        """Whether its place may show a hand, not it: what was named has jumped now, what has no name since."""
+        return self.abrupt if self.nameless else self.proven and self.jumped == now
 
     def drift(self) -> None:
         """The place looks otherwise, little by little: its box trembles, or the light changes."""

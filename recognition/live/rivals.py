@@ -43,10 +43,9 @@ def remnant(item: Item, seen: Sighting) -> bool:
 
 def is_another(item: Item, seen: Sighting) -> bool:
     """Whether the track of a product went on to another one, which was put before it, or beside it."""
-    sku, told = item.votes.latest, NO_SKU if item.told is None else item.told.sku
-    if NO_SKU in (sku, told):
+    if NO_SKU in (item.votes.latest, item.told_sku):
         return not seen.look(item.box).same_place(item.look)
-    return sku != told
+    return item.votes.latest != item.told_sku
 
 
 def something_before(item: Item, seen: Sighting) -> bool:

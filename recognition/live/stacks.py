@@ -19,7 +19,7 @@ from recognition.live.items import Box, Item, Phase
 from recognition.live.overlap import INSIDE, PLACE, Boxes, shared, stacked
 from recognition.shelves.keyframes import Joined
 from recognition.shelves.places import moved
-from recognition.types import NO_SKU, Detections, Matches, Status
+from recognition.types import Detections, Matches, Status
 
 _HEIGHTS = (2, 3)  # packs of a stack that are sought in a box
 _SAME_BOX = 0.7  # least overlap (IoU) of boxes that hold the same packs
@@ -133,8 +133,8 @@ class Stacks:
         """Whether a stack is to be sought in an item's box."""
         if item.cut or item.votes.views < _POOR_VIEWS or not item.votes.unsure:
             return False
-        search = self._searches.get(item, _Search())
-        if search.in_vain > search.found:
+        search = self._searches.get(item)
+        if search is not None and search.in_vain > search.found:
             return False
         refused = [one.box for one in self._known if one.part == item.part and one.high == 1]
         return not refused or bool(iou_matrix(item.home[None], stacked(refused)).max() < _SAME_BOX)
@@ -154,7 +154,7 @@ class Stacks:
             here = np.array([item.part == one.part for item in present])
             fits = iou_matrix(levels(one.box, one.high), homes) * here
             packs = [present[i] for i in fits.argmax(axis=1)[fits.max(axis=1) >= PLACE]]
-            if len(packs) == one.high and all(pack.votes.answer().sku == NO_SKU for pack in packs):
+            if len(packs) == one.high and all(pack.nameless for pack in packs):
                 one.high = 1
 
 

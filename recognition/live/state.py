@@ -222,9 +222,8 @@ class Shelf:
     def _compare(self, item: Item, seen: Sighting) -> None:
         """Does the place of a product that was seen there still look as it did?"""
         steady = item.take_glance(seen.look(item.home), self._now)
-        hand = item.abrupt if item.nameless else item.proven and item.jumped == self._now
-        if item.phase is Phase.CANDIDATE or not (item.sure or hand):  # first views are blurred, or cut by the border
-            item.look = item.glance
+        if item.phase is Phase.CANDIDATE or not (item.sure or item.behind_hand(self._now)):
+            item.look = item.glance  # first views are blurred, or cut by the border
         if item.glance.same_place(item.look):
             item.odd_since = None
             if steady >= _GONE_S:
@@ -385,7 +384,7 @@ class Shelf:
         if far(item.home, item.anchor) and not item.cut:
             was, item.anchor = item.anchor, item.home.copy()
             self._news.append(News(EventKind.MOVED, item, self._now, item.anchor, was))
-        before = NO_SKU if item.told is None else item.told.sku
+        before = item.told_sku
         if self._passed_by(item):
             item.told = item.told or answer  # what a camera that walks by does not name again has not changed
             return
