@@ -29,15 +29,15 @@ _VISIBLE, _SAME_PRODUCT = 0.5, 0.5
 @dataclass
 class Played:
     """A film, or some frames of it. frames, seconds: handled, and how long that took, reading too. embedded: crops.
-    wanted: products of the catalogue that the checked frames show; right: those of them that were found with their SKU;
-    given: products that were named."""
+    wanted: products of the catalogue that the checked frames show, half of each at least; right: those of them that
+    were found with their SKU; wrong: products, of no catalogue too, that were found with the SKU of another."""
 
     frames: int = 0
     seconds: float = 0.0
     embedded: int = 0
     wanted: int = 0
     right: int = 0
-    given: int = 0
+    wrong: int = 0
     checked: list[int] = field(default_factory=list)
 
 
@@ -91,15 +91,15 @@ def _spread(folder: Path, count: int) -> list[int]:
 def _check(folder: Path, played: Played, index: int, boxes: np.ndarray, matches: Matches, skus: dict[int, Sku]) -> None:
     """Counts what is right in a frame."""
     products = json.loads((folder / TRUTH).read_text(encoding="utf-8"))["frames"][index]["products"]
-    known = [p for p in products if p[4] and p[6] >= _VISIBLE]
-    overlap = iou_matrix(np.array([p[:4] for p in known], np.float32).reshape(-1, 4), boxes)
+    shown = [p for p in products if p[6] >= _VISIBLE]
+    overlap = iou_matrix(np.array([p[:4] for p in shown], np.float32).reshape(-1, 4), boxes)
     named = [skus[int(sku)].sku if sku != NO_SKU else "" for sku in matches.decided]
-    played.wanted += len(known)
-    played.given += sum(map(bool, named))
-    for row, product in enumerate(known):
+    for row, sku in enumerate(p[4] for p in shown):
         best = int(overlap[row].argmax()) if len(boxes) else -1
-        found = best >= 0 and overlap[row, best] >= _SAME_PRODUCT
-        played.right += bool(found and named[best] == product[4])
+        ours = named[best] if best >= 0 and overlap[row, best] >= _SAME_PRODUCT else ""
+        played.wanted += bool(sku)
+        played.right += bool(ours) and ours == sku
+        played.wrong += bool(ours) and ours != sku
 
 
 def make(folder: Path, shapes: Sequence[str], choice: FilmChoice) -> dict[str, int]:

@@ -105,7 +105,7 @@ def test_ways_take_turns_and_what_is_measured_is_kept(tmp_path: Path, monkeypatc
             return {"frames": 10, "products": 3}
         if part == "lag":
             return asdict(stream_lag.Lag(5, 20, 0.02, 0.06, 0.02))
-        counts = {"embedded": 6, "wanted": 4, "right": 3, "given": 3, "checked": [9]}
+        counts = {"embedded": 6, "wanted": 4, "right": 3, "wrong": 1, "checked": [9]}
         return {"frames": 10 if part == "ours" else 1, "seconds": 1.0, **counts}
 
     monkeypatch.setattr(benchmark, "run_child", child)
@@ -129,5 +129,5 @@ def test_what_a_frame_shows_is_counted_and_can_be_written(tmp_path: Path) -> Non
         column, ones = np.array(skus, np.int64).reshape(-1, 1), np.ones(len(skus), np.float32)
         matches = Matches(status, np.hstack([column, column]), np.stack([ones, ones], axis=1), ones)
         stream_ways._check(tmp_path, played, 0, boxes[: len(skus)], matches, {1: Sku(1, "S1"), 2: Sku(2, "S2")})
-    assert (played.wanted, played.right, played.given) == (4, 1, 3)
+    assert (played.wanted, played.right, played.wrong) == (4, 1, 2)
     assert json.loads(json.dumps(asdict(played)))["right"] == 1
