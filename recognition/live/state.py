@@ -226,8 +226,8 @@ class Shelf:
             item.look = item.glance  # first views are blurred, or cut by the border
         if item.glance.same_place(item.look):
             item.odd_since = None
-            if steady >= _GONE_S:
-                item.look = item.glance
+            if steady >= _GONE_S and item.glance.same_around(item.before):
+                item.look = item.glance  # no arm comes from below
             return
         item.odd_since = self._now if item.odd_since is None or steady == 0 else item.odd_since
         odd_s, nobody = self._now - item.odd_since, self._is_nobody(item)
@@ -297,19 +297,20 @@ class Shelf:
             item.vanished = self._now
         if item.empty_since is None or (steady == 0 and item.away_since is None):
             item.empty_since = self._now
-        patience = _GONE_S if item.glance.same_around(item.look) else self._patience(item)
+        patience = _GONE_S if item.glance.same_around(item.look) else self._patience(item, seen)
         rests = self._now - item.empty_since >= patience and steady >= min(patience, _CLEAR_S)
         # Small empty places look different in each frame of a camera that moves: there the neighbours are enough.
-        shaky = seen.moving and self._now - item.vanished >= _SHAKY_S and self._patience(item) < _PATIENCE_S
+        shaky = seen.moving and self._now - item.vanished >= _SHAKY_S and self._patience(item, seen) < _PATIENCE_S
         if rests or shaky:
             self._gone(item)
 
-    def _patience(self, item: Item) -> float:
+    def _patience(self, item: Item, seen: Sighting) -> float:
         """How long a place may look otherwise, its surroundings too: are the neighbours found that are in view?"""
         x0, y0, x1, y1 = item.home
         around = np.array([[x0 - (x1 - x0), y0 - (y1 - y0) / 2, x1 + (x1 - x0), y1 + (y1 - y0) / 2]], np.float32)
-        found, lost = (int((intersections(around, boxes) > 0).sum()) for boxes in (self._found, self._lost))
-        return _CLEAR_S if found >= 2 * lost else _PATIENCE_S  # the place itself is among the lost
+        found, lost = (boxes[intersections(around, boxes)[0] > 0] for boxes in (self._found, self._lost))
+        missing = sum(map(seen.whole, lost))  # the place itself is one of them
+        return _CLEAR_S if len(found) >= 2 * missing else _PATIENCE_S
 
     def _gone(self, item: Item) -> None:
         """A take is a jump; what fades out under a moving camera is a pack behind others, and no event."""
