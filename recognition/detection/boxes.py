@@ -47,6 +47,12 @@ def inside_matrix(a: Floats, b: Floats) -> Floats:
     return np.divide(shared, areas(a)[:, None], out=np.zeros_like(shared), where=areas(a)[:, None] > 0)
 
 
+def share_matrix(a: Floats, b: Floats) -> Floats:
+    """What each pair shares, of the smaller box, (len(a), len(b)), 0..1; 0 where that is empty."""
+    shared, least = intersections(a, b), np.minimum(areas(a)[:, None], areas(b)[None, :])
+    return np.divide(shared, least, out=np.zeros_like(shared), where=least > 0)
+
+
 def clip(boxes: Floats, width: float, height: float) -> Floats:
     """The boxes cut to an image of width x height pixels."""
     return boxes.clip(0, np.array([width, height, width, height], boxes.dtype))

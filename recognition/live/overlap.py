@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from recognition.detection.boxes import areas, inside_matrix, iou_matrix
+from recognition.detection.boxes import areas, iou_matrix, share_matrix
 
 Box = NDArray[np.float32]
 Boxes = NDArray[np.float32]
@@ -50,11 +50,6 @@ def overlap(one: Box, other: Box) -> float:
 def shared(one: Box, other: Box) -> float:
     """What two boxes (4,) share, of the smaller one."""
     return float(share_matrix(one[None], other[None])[0, 0])
-
-
-def share_matrix(one: Boxes, other: Boxes) -> NDArray[np.float32]:
-    """The same for each pair, (len(one), len(other))."""
-    return np.asarray(np.maximum(inside_matrix(one, other), inside_matrix(other, one).T))
 
 
 def stacked(boxes: list[Box]) -> Boxes:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from recognition.detection.boxes import areas
+from recognition.detection.boxes import areas, share_matrix
 from recognition.live.items import Item
-from recognition.live.overlap import Box, overlap, share_matrix, stacked
+from recognition.live.overlap import Box, overlap, stacked
 from recognition.live.sighting import Sighting
 from recognition.shelves.places import DOUBLE
 from recognition.types import NO_SKU

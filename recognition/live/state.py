@@ -16,12 +16,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from recognition.detection.boxes import inside_matrix, intersections
+from recognition.detection.boxes import inside_matrix, intersections, share_matrix
 from recognition.live.assign import assign, is_piece
 from recognition.live.gone import came_later, in_place_of, is_back, stood_there_since
 from recognition.live.items import Item, Phase, bounded
 from recognition.live.neighbours import consult
-from recognition.live.overlap import INSIDE, PLACE, far, overlap, share_matrix, shared, stacked
+from recognition.live.overlap import INSIDE, PLACE, far, overlap, shared, stacked
 from recognition.live.parallax import Parallax
 from recognition.live.rivals import (
     HIDDEN,

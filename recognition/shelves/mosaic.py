@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from recognition.detection.boxes import cut
+from recognition.detection.boxes import cut, share_matrix
 from recognition.shelves.keyframes import FrameMap
 from recognition.shelves.layout import lay_out
 from recognition.shelves.places import (
@@ -28,7 +28,6 @@ from recognition.shelves.places import (
     moved,
     new_place,
     pair,
-    smaller_share,
     stack,
     update,
     without_doubles,
@@ -116,7 +115,7 @@ class ShelfMosaic:
             update(mine[index], view, row, now)
         taken = {row for row, _ in pairs}
         known = stack([mine[i] for _, i in pairs])
-        share = smaller_share(view.boxes, known).max(axis=1, initial=0.0)
+        share = share_matrix(view.boxes, known).max(axis=1, initial=0.0)
         for row in range(len(view.boxes)):
             if row not in taken and share[row] < (CUT_DOUBLE if view.cut[row] else DOUBLE):
                 self.places.append(new_place(self.map.part, view, row, now))
@@ -129,7 +128,7 @@ class ShelfMosaic:
         older = [p for p in self.places if p.part == into]
         for place in moving:
             place.part, place.xyxy = into, moved(place.xyxy[None], homography)[0]
-        share = smaller_share(stack(older), stack([p for p in moving if p.stands]))
+        share = share_matrix(stack(older), stack([p for p in moving if p.stands]))
         doubles = {id(p) for p, row in zip(older, share, strict=True) if row.max(initial=0.0) >= DOUBLE}
         self.places = [p for p in self.places if id(p) not in doubles]
 

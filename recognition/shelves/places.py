@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from recognition.detection.boxes import areas, intersections, iou_matrix
+from recognition.detection.boxes import areas, intersections, iou_matrix, share_matrix
 from recognition.shelves.register import Homography
 from recognition.types import NO_SKU, Matches, Status
 
@@ -85,16 +85,10 @@ def stack(places: Sequence[Place]) -> Boxes:
     return np.array([p.xyxy for p in places], np.float32).reshape(-1, 4)
 
 
-def smaller_share(a: Boxes, b: Boxes) -> Boxes:
-    """What two boxes share, of the smaller one: (len(a), len(b)), 0..1."""
-    least = np.minimum(areas(a)[:, None], areas(b)[None, :])
-    return np.asarray(intersections(a, b) / np.maximum(least, 1e-9))
-
-
 def pair(view: PlacedView, places: list[Place]) -> list[tuple[int, int]]:
     """(box, place) of each box that is a known product, one to one, best in sum (Kuhn 1955)."""
     known = stack(places)
-    affinity = np.maximum(iou_matrix(view.boxes, known), PART_OF * smaller_share(view.boxes, known))
+    affinity = np.maximum(iou_matrix(view.boxes, known), PART_OF * share_matrix(view.boxes, known))
     tracks = np.array([p.track for p in places], np.int64)
     same = (view.tracks[:, None] == tracks[None, :]) & (view.tracks[:, None] >= 0)
     affinity = affinity + SAME_TRACK * (same & (affinity > 0.1))
@@ -178,7 +172,7 @@ def without_doubles(places: list[Place]) -> list[Place]:
     """Of places that share most of their area, the one that was seen whole, then the newer, then the oftener seen."""
     kept: list[Place] = []
     for place in sorted(places, key=lambda p: (not p.full, -round(p.seconds, 1), -p.views)):
-        if smaller_share(place.xyxy[None], stack(kept)).max(initial=0.0) < DOUBLE:
+        if share_matrix(place.xyxy[None], stack(kept)).max(initial=0.0) < DOUBLE:
             kept.append(place)
     return kept
 

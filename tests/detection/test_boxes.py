@@ -27,6 +27,8 @@ def rows(*boxes: tuple[float, float, float, float]) -> bx.Floats:
 def test_overlaps(a: bx.Floats, b: bx.Floats, iou: list[list[float]], inside: list[list[float]]) -> None:
     assert bx.iou_matrix(a, b) == pytest.approx(np.array(iou))
     assert bx.inside_matrix(a, b) == pytest.approx(np.array(inside))
+    assert bx.share_matrix(a, b) == pytest.approx(np.array(inside))  # no `b` is the smaller one
+    assert bx.share_matrix(b, a) == pytest.approx(np.array(inside).T)
 
 
 def test_areas_sizes_and_clip() -> None:

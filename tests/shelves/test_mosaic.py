@@ -8,7 +8,7 @@ import pytest
 
 from recognition.detection.boxes import cut
 from recognition.shelves.mosaic import ShelfMosaic
-from recognition.shelves.places import GONE_S, moved, smaller_share
+from recognition.shelves.places import GONE_S, moved
 from recognition.types import NO_SKU, Matches, Status
 
 SIZE = (400, 240)
@@ -206,8 +206,6 @@ def test_arithmetic() -> None:
     none = np.zeros((0, 4), np.float32)
     assert moved(none, np.eye(3)).shape == (0, 4)
     assert cut(none, SIZE).shape == (0,)
-    assert smaller_share(none, BOXES).shape == (0, len(BOXES))
     boxes = np.array([[10, 10, 30, 50], [0, 10, 30, 50], [10, 10, 30, 240]], np.float32)
     np.testing.assert_array_equal(cut(boxes, SIZE), [False, True, True])
     np.testing.assert_allclose(moved(boxes[:1], np.diag([2.0, 3.0, 1])), [[20, 30, 60, 150]])
-    np.testing.assert_allclose(smaller_share(boxes[:1], boxes), [[1, 1, 1]])
