@@ -1,12 +1,27 @@
-"""What is found where a product was taken: that product again, another one, or what stood behind it."""
+"""Was a product taken, and what is found in its place: that product again, another one, or what stood behind it?"""
 
 from __future__ import annotations
 
+import numpy as np
+
+from recognition.detection.boxes import intersections
 from recognition.live.items import Item, Phase
-from recognition.live.overlap import PLACE, overlap, shared
+from recognition.live.overlap import PLACE, Boxes, overlap, shared
+from recognition.live.sighting import Sighting
 
 _AT_ONCE_S = 0.5  # what is found so soon after a take was there before
 _COVERED = 0.3  # least share of the smaller one that the one before hid
+
+
+def neighbours_stand(item: Item, found: Boxes, lost: Boxes, seen: Sighting) -> bool:
+    """Whether most products beside an empty place are found, so that nobody stands before it.
+
+    found, lost: places with and without a box, its own among the latter. Those out of view do not count.
+    """
+    x0, y0, x1, y1 = item.home
+    around = np.array([[x0 - (x1 - x0), y0 - (y1 - y0) / 2, x1 + (x1 - x0), y1 + (y1 - y0) / 2]], np.float32)
+    found, lost = (boxes[intersections(around, boxes)[0] > 0] for boxes in (found, lost))
+    return len(found) >= 2 * sum(map(seen.whole, lost))
 
 
 def in_place_of(item: Item, others: list[Item]) -> Item | None:

@@ -49,13 +49,13 @@ class Item:
     box. look: the place when the product was known to stand there; glance, before: the place in the latest frame, and
     in the one before; steady_since: since when glances agree. empty_since, odd_since: since when the place looks as if
     the product were gone, or were another one, and nothing moves there. vanished: when it first looked so, somebody in
-    front or not. row: of the current frame. seen: frames in which it was found. score: of the detector, mean over
-    these. evidence: log-odds that there is a product; each box speaks for it, each frame that should have one and has
-    none against it. proven: whether there once was enough of it for events, and a name; sure: whether events are told
-    of it. renewed: since when the place looks otherwise than when the answer was told. jumped: when its look changed
-    within two frames; alike: when it last looked as it should. parallax: what a moving camera tells of its depth.
-    nameless_at: of the latest view after which it had no name.
-    best: quality of the best view that was embedded. told: the answer last told.
+    front or not; calm_since: since when it has looked as it did above and below. row: of the current frame. seen:
+    frames in which it was found. score: of the detector, mean over these. evidence: log-odds that there is a product;
+    each box speaks for it, each frame that should have one and has none against it. proven: whether there once was
+    enough of it for events, and a name; sure: whether events are told of it. renewed: since when the place looks
+    otherwise than when the answer was told. jumped: when its look changed within two frames; alike: when it last looked
+    as it should. parallax: what a moving camera tells of its depth. nameless_at: of the latest view after which it had
+    no name. best: quality of the best view that was embedded. told: the answer last told.
     """
 
     number: int
@@ -87,6 +87,7 @@ class Item:
     fresh: bool = True
     empty_since: float | None = None
     vanished: float | None = None
+    calm_since: float | None = None
     odd_since: float | None = None
     away_since: float | None = None
 
@@ -162,6 +163,14 @@ class Item:
             self.alike = now
         self.before, self.glance = self.glance, look
         return now - self.steady_since
+
+    def take_surroundings(self, now: float) -> float:
+        """Notes whether it looks as it did above and below the place; for how many seconds it has done so."""
+        if not self.glance.same_around(self.look):
+            self.calm_since = None
+            return 0.0
+        self.calm_since = now if self.calm_since is None else self.calm_since
+        return now - self.calm_since
 
     def stand(self, first: float, look: Look) -> None:
         """A candidate that is followed elsewhere: its place is where its box is now, and did not jump."""

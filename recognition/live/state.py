@@ -16,9 +16,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from recognition.detection.boxes import inside_matrix, intersections, share_matrix
+from recognition.detection.boxes import inside_matrix, share_matrix
 from recognition.live.assign import assign, is_piece
-from recognition.live.gone import came_later, in_place_of, is_back, stood_there_since
+from recognition.live.gone import came_later, in_place_of, is_back, neighbours_stand, stood_there_since
 from recognition.live.items import Item, Phase, bounded
 from recognition.live.neighbours import consult
 from recognition.live.overlap import INSIDE, PLACE, far, overlap, shared, stacked
@@ -50,6 +50,7 @@ _STOPPED_S = 0.4  # a camera that does not move for so long stands
 _RESTS_S = 0.4  # a product that was moved rests in its new place after this time
 _FRAME_S = 0.08  # pictures that follow each other faster say the same again
 _GONE_S = 0.8
+_CALM_S = 0.4  # an arm that comes and goes is hardly seen around what it covers for so long
 _ODD_S = 0.2  # a place that looks otherwise is embedded anew after this time, `_CLEAR_S` before a moving camera
 _CLEAR_S = 1.5
 _NOBODY_S = 0.4  # the same for what has no name and was never told
@@ -294,10 +295,11 @@ class Shelf:
             item.overlooked(self._weight)
             return
         if item.vanished is None:
-            item.vanished = self._now
+            item.vanished, item.calm_since = self._now, None
         if item.empty_since is None or (steady == 0 and item.away_since is None):
             item.empty_since = self._now
-        patience = _GONE_S if item.glance.same_around(item.look) else self._patience(item, seen)
+        calm_s = item.take_surroundings(self._now)
+        patience = _GONE_S if calm_s >= _CALM_S else self._patience(item, seen)
         rests = self._now - item.empty_since >= patience and steady >= min(patience, _CLEAR_S)
         # Small empty places look different in each frame of a camera that moves: there the neighbours are enough.
         shaky = seen.moving and self._now - item.vanished >= _SHAKY_S and self._patience(item, seen) < _PATIENCE_S
@@ -305,12 +307,8 @@ class Shelf:
             self._gone(item)
 
     def _patience(self, item: Item, seen: Sighting) -> float:
-        """How long a place may look otherwise, its surroundings too: are the neighbours found that are in view?"""
-        x0, y0, x1, y1 = item.home
-        around = np.array([[x0 - (x1 - x0), y0 - (y1 - y0) / 2, x1 + (x1 - x0), y1 + (y1 - y0) / 2]], np.float32)
-        found, lost = (boxes[intersections(around, boxes)[0] > 0] for boxes in (self._found, self._lost))
-        missing = sum(map(seen.whole, lost))  # the place itself is one of them
-        return _CLEAR_S if len(found) >= 2 * missing else _PATIENCE_S
+        """How long a place may look otherwise, its surroundings too."""
+        return _CLEAR_S if neighbours_stand(item, self._found, self._lost, seen) else _PATIENCE_S
 
     def _gone(self, item: Item) -> None:
         """A take is a jump; what fades out under a moving camera is a pack behind others, and no event."""
