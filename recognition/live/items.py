@@ -25,9 +25,6 @@ _RETRIES = 7  # further views of a product whose answer is contested or unsure
 _APART_S = 0.3  # seconds between two views of one product
 _MOST_EVIDENCE, _MOST_AGAINST, _MOST_NAMED = 10.0, 2.0, 2.0
 _MISTAKEN = -1.0  # log-odds of what was believed, and was no product
-_STALE_S = 3600.0  # a part of the shelf that is not shown for so long is forgotten: the camera was moved
-_MOST_ITEMS = 5000
-_MOST_GONE = 500
 _LEAST_SCORE = 0.4  # of the detector, below which it shows nothing
 
 
@@ -218,17 +215,6 @@ class Item:
         self.votes.add(matches, row, weight=0.5 if self.cut else 1.0)
         if self.nameless:
             self.nameless_at = now
-
-
-def bounded(items: list[Item], now: float, part: int) -> list[Item]:
-    """Without the parts of the shelf that are shown no more, and the oldest empty places and products when there are
-    too many. part: shown now."""
-    parts = {item.part for item in items if now - item.last < _STALE_S} | {part}
-    kept = sorted((item for item in items if item.part in parts), key=lambda item: item.last)
-    gone = [item for item in kept if item.phase is Phase.GONE]
-    live = [item for item in kept if item.phase is not Phase.GONE]
-    drop = {*map(id, items)} - {*map(id, gone[-_MOST_GONE:]), *map(id, live[-_MOST_ITEMS:])}
-    return [item for item in items if id(item) not in drop] if drop else items
 
 
 def _speaks(score: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,11 @@ from recognition.types import NO_SKU
 _MOST_AGAINST = 1.0  # log-odds of a size that does not fit: later views were weighed with it already
 
 
-def consult(items: Sequence[Item], millimetres: Millimetres) -> None:
-    """Tells each of the products of one part of the shelf what its equal neighbours show, and which size fits."""
+def consult(items: Sequence[Item], shown: Collection[Item], millimetres: Millimetres) -> None:
+    """Tells each product that is shown what its equal neighbours show, and which size fits.
+
+    items: the products of one part of the shelf, those that are shown and those around them.
+    """
     asked = [item for item in items if not item.cut]
     homes = stacked([item.home for item in asked])
     near = equal_neighbours(homes)
@@ -28,6 +31,8 @@ def consult(items: Sequence[Item], millimetres: Millimetres) -> None:
     skus = _candidates(asked)
     against = misfit(physical_sizes(homes, skus, _rulers_of(asked, millimetres)), millimetres(skus))
     for index, item in enumerate(asked):
+        if item not in shown:
+            continue
         said: defaultdict[int, float] = defaultdict(float)
         for other in np.flatnonzero(near[index]):
             for sku, share in shares[other].items():

@@ -94,6 +94,7 @@ class Session:
                 qualities=qualities(grey, found.xyxy),
                 cut=cut(found.xyxy, (grey.shape[1], grey.shape[0])),
                 whole=lambda box: self._whole(box, grey),
+                within=lambda boxes, reach: self._within(boxes, reach, grey),
                 look=lambda box: Look.at(grey, self.in_picture(box[None])[0]),
                 since=lambda item, first: self._past.since(first, item.part, item.home, item.glance),
             )
@@ -103,8 +104,7 @@ class Session:
         asked += self._stacks.ask(self.shelf.wanted, found)
         self.embeddings += len(asked)
         views = stacked([box for _, box in asked])
-        here = [item for item in self.shelf.present if item.part == self._motion.part]
-        physical = measure(carry(views, to_part), [item for item, _ in asked], here, self._millimetres)
+        physical = measure(carry(views, to_part), [item for item, _ in asked], self.shelf.near, self._millimetres)
         return Views(cut_crops(frame.image, views), physical)
 
     def conclude(self, matches: Matches) -> list[Event]:
@@ -113,7 +113,7 @@ class Session:
         own, levels = matches.select(slice(len(wanted))), matches.select(slice(len(wanted), None))
         news = self.shelf.conclude(own)
         sure = np.where(own.status == Status.RECOGNIZED, own.confidence, 0.0)
-        for item, high in self._stacks.hear(levels, dict(zip(wanted, sure.tolist(), strict=True)), self.shelf.items):
+        for item, high in self._stacks.hear(levels, dict(zip(wanted, sure.tolist(), strict=True)), self.shelf.near):
             self.shelf.part(item, high)
         named = {item.item.votes.answer().sku for item in news} | {n.was for n in news if isinstance(n.was, int)}
         skus = self._describe(sku for sku in named if sku != NO_SKU) if news else {}
@@ -173,6 +173,11 @@ class Session:
         margin = (box[:, 2:] - box[:, :2]) * 0.1  # a product cut a little at the border still counts as in view
         inside = np.concatenate([box[:, :2] + margin, box[:, 2:] - margin], axis=1)
         return not bool(cut(inside, (grey.shape[1], grey.shape[0]))[0])
+
+    def _within(self, homes: NDArray[np.float32], reach: float, grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        size = np.array([grey.shape[1], grey.shape[0]], np.float32)
+        boxes = self.in_picture(homes)
+        return np.asarray(((boxes[:, 2:] > -reach * size) & (boxes[:, :2] < (1 + reach) * size)).all(axis=1))
 
     def _result(self, boxes: NDArray[np.float32], matches: Matches, layout: ShelfLayout) -> FrameResult:
         assert self._frame is not None

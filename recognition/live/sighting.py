@@ -19,9 +19,10 @@ class Sighting:
     """What one frame shows, boxes in the coordinates of a part of the shelf.
 
     moving: whether the camera moved since the frame before. middle: of the picture, (2,). scores: of the detector. cut:
-    ends at the picture's border. qualities: see views.py. whole: whether a place is wholly in view. look: how a place
-    looks in this frame. since: since when the place of a product has looked as it does, given when it
-    did at the latest.
+    ends at the picture's border. qualities: see views.py. whole: whether a place is wholly in view. within: which
+    places (n, 4) are in view, at least in part, or no farther from it than so many times its size. look: how a place
+    looks in this frame. since: since when the place of a product has looked as it does, given when it did at the
+    latest.
     """
 
     seconds: float
@@ -34,6 +35,7 @@ class Sighting:
     qualities: NDArray[np.float64]
     cut: NDArray[np.bool_]
     whole: Callable[[Box], bool]
+    within: Callable[[NDArray[np.float32], float], NDArray[np.bool_]]
     look: Callable[[Box], Look]
     since: Callable[[Item, float], float]
 

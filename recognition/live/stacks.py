@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recognition.detection.boxes import inside_matrix, iou_matrix
-from recognition.live.items import Box, Item, Phase
+from recognition.detection.boxes import inside_matrix, intersections, iou_matrix
+from recognition.live.items import Box, Item
 from recognition.live.overlap import INSIDE, PLACE, Boxes, shared, stacked
 from recognition.shelves.keyframes import Joined
 from recognition.shelves.places import moved
@@ -73,7 +74,7 @@ class Stacks:
 
     def __init__(self) -> None:
         self._known: deque[_Stack] = deque(maxlen=_KEPT)
-        self._searches: dict[Item, _Search] = {}
+        self._searches: WeakKeyDictionary[Item, _Search] = WeakKeyDictionary()
         self._asked: list[Item] = []
 
     def join(self, joined: Joined) -> None:
@@ -86,7 +87,9 @@ class Stacks:
     def part(self, found: Detections, boxes: Boxes, part: int) -> Detections:
         """The detections, those cut that hold a stack. boxes: float32 (n, 4), theirs on the shelf."""
         here = [one for one in self._known if one.part == part and one.high > 1]
-        if not here or not len(found):
+        inside = intersections(stacked([one.box for one in here]), boxes).any(axis=1)
+        here = [here[i] for i in np.flatnonzero(inside)]
+        if not here:
             return found
         high = np.ones(len(boxes), np.int64)
         for one in here:
@@ -104,10 +107,10 @@ class Stacks:
         """The levels could not be matched: they are asked for again."""
         self._asked = []
 
-    def hear(self, shown: Matches, wholes: Mapping[Item, float], items: Sequence[Item]) -> list[tuple[Item, int]]:
+    def hear(self, shown: Matches, wholes: Mapping[Item, float], near: Sequence[Item]) -> list[tuple[Item, int]]:
         """Takes in what the levels show; items that hold a stack, with its height.
 
-        wholes: confidence of the name that was given to the whole box. items: all of the shelf.
+        wholes: confidence of the name that was given to the whole box. near: products in view, and around it.
         """
         first, stacks = 0, []
         for item in self._asked:
@@ -124,9 +127,8 @@ class Stacks:
                 high = _HEIGHTS[int(search.sure.argmax())]
                 self._know(_Stack(item.part, item.home.copy(), high))
                 stacks.append((item, high))
-        self._asked, alive = [], set(items)
-        self._searches = {item: search for item, search in self._searches.items() if item in alive}
-        self._review(items)
+        self._asked = []
+        self._review(near)
         return stacks
 
     def _worth(self, item: Item) -> bool:
@@ -144,9 +146,9 @@ class Stacks:
         pieces = [one for one in self._known if one.part == stack.part and shared(one.box, stack.box) >= INSIDE]
         self._known = deque([*(one for one in self._known if one not in pieces), stack], _KEPT)
 
-    def _review(self, items: Sequence[Item]) -> None:
+    def _review(self, near: Sequence[Item]) -> None:
         """A box whose levels are seen well, and have no name, holds no stack."""
-        present = [item for item in items if item.phase is Phase.PRESENT and item.votes.views >= _SETTLED]
+        present = [item for item in near if item.votes.views >= _SETTLED]
         homes = stacked([item.home for item in present])
         for one in self._known:
             if one.high == 1 or not present:

@@ -19,10 +19,11 @@ import numpy as np
 from recognition.detection.boxes import inside_matrix, share_matrix
 from recognition.live.assign import assign, is_piece
 from recognition.live.gone import came_later, in_place_of, is_back, neighbours_stand, stood_there_since
-from recognition.live.items import Item, Phase, bounded
+from recognition.live.items import Item, Phase
 from recognition.live.neighbours import consult
 from recognition.live.overlap import INSIDE, PLACE, far, overlap, shared, stacked
 from recognition.live.parallax import Parallax
+from recognition.live.parts import NEAR, bounded, join, within
 from recognition.live.rivals import (
     HIDDEN,
     hidden,
@@ -40,7 +41,7 @@ from recognition.live.tracking import UNTRACKED
 from recognition.matching.surroundings import Millimetres
 from recognition.outputs.live_events import EventKind
 from recognition.shelves.keyframes import Joined
-from recognition.shelves.places import DOUBLE, moved
+from recognition.shelves.places import DOUBLE
 from recognition.types import NO_SKU, Matches
 
 _BELIEVED = 2.5  # log-odds for a candidate to be a product: two sure boxes, or half a dozen unsure ones
@@ -70,6 +71,7 @@ class Shelf:
         self.items: list[Item] = []
         self._number = 0
         self.wanted: list[Item] = []
+        self._around, self._shown = set[Item](), set[Item]()
         self._now, self._part, self._weight = 0.0, 0, 1.0
         self._moved = -1e9
         self._since: Callable[[Item, float], float] = lambda item, first: first
@@ -82,9 +84,14 @@ class Shelf:
         return [item for item in self.items if item.phase is Phase.PRESENT]
 
     @property
+    def near(self) -> list[Item]:
+        """Those of them that the latest frame shows, or nearly shows: a walk is as quick at its end as at its start."""
+        return [item for item in self.present if item in self._around]
+
+    @property
     def restless(self) -> bool:
         """Whether something is undecided, so that a frame is worth a look although it does not change."""
-        return any(item.restless for item in self.items)
+        return any(item.restless for item in self.items if item in self._around)
 
     def forget_tracks(self) -> None:
         """The tracker starts anew: its numbers mean nothing any more. Products stay in their places."""
@@ -97,9 +104,13 @@ class Shelf:
         self._now, self._part, self._news, self._since = seen.seconds, seen.part, [], seen.since
         if seen.moving:
             self._moved = seen.seconds
+        left, self._around = self._around, within(self.items, seen, NEAR)
+        self._shown = within(self.items, seen, 0.0)
+        for item in left - self._around:
+            item.empty_since = item.vanished = None
         self._join(seen)
         for item in list(self.items):
-            if item.phase is not Phase.GONE and (item.part == seen.part or item.phase is Phase.CANDIDATE):
+            if item.phase is Phase.CANDIDATE or (item.phase is Phase.PRESENT and item in self._around):
                 self._update(item, seen)
         self.wanted = [i for i in self.items if i.row >= 0 and i.wants_view(float(seen.qualities[i.row]), self._now)]
         for item in self.wanted:
@@ -107,22 +118,14 @@ class Shelf:
 
     def join(self, joined: Joined) -> None:
         """Two parts turned out to be one: what both have seen is the product that was known first."""
-        moving = [item for item in self.items if item.part == joined.part]
-        older = [item for item in self.items if item.part == joined.into]
-        for item in moving:
-            boxes = moved(np.stack([item.home, item.box, item.anchor]).astype(np.float64), joined.homography)
-            item.part, (item.home, item.box, item.anchor) = joined.into, boxes.astype(np.float32)
-            item.parallax = Parallax()
-            twin = next((o for o in older if shared(o.home, item.home) >= INSIDE and o.phase is not Phase.GONE), None)
-            if twin is not None and item.phase is not Phase.GONE:
-                twin.track, twin.last, twin.row = item.track, item.last, -1
-                self.items.remove(item)
+        self.items = join(self.items, joined)
 
     def part(self, item: Item, high: int) -> None:
         """The box of an item turned out to hold a stack of so many products: see `split`."""
         if item in self.items:
             where = self.items.index(item)
-            self.items[where : where + 1] = split(item, high, self._number + 1)
+            self.items[where : where + 1] = packs = split(item, high, self._number + 1)
+            self._around.update(packs)
             self._number += high - 1
 
     def look_away(self) -> None:
@@ -145,26 +148,25 @@ class Shelf:
                 self._believe(item)
         self._drop_pieces()
         self._step_back()
-        present = self.present
-        consult([item for item in present if item.part == self._part], self._millimetres)
-        for item in [item for item in present if not item.sure and item.belief >= _SURE]:
+        consult(self.near, self._shown, self._millimetres)
+        for item in [item for item in self.present if not item.sure and item.belief >= _SURE]:
             if item.jumped == self._now:
                 continue  # a hand comes before it: that is not how its place looks
             item.proven = item.proven or not item.nameless
             walks = self._now - self._moved < _STOPPED_S and self._moved >= item.first
             deep = walks and item.parallax.open
-            if deep and hidden(item, present):
+            if deep and hidden(item, self.present):
                 continue
             if not (item.nameless or deep) or self._now - item.first >= _SETTLES_S:
                 self._announce(item)
-        for item in [item for item in self.present if item.sure]:
+        for item in [item for item in self.near if item.sure]:
             self._tell(item)
         self.items = bounded(self.items, self._now, self._part)
         return self._news
 
     def _join(self, seen: Sighting) -> None:
         """Gives each box to its item, or to a new candidate."""
-        live = [item for item in self.items if item.phase is not Phase.GONE and item.part == seen.part]
+        live = [item for item in self.items if item.phase is not Phase.GONE and item in self._around]
         for item in self.items:
             item.row = -1
         free = assign(live, seen)
@@ -185,6 +187,8 @@ class Shelf:
             item.parallax.add(seen.middle, box)
         item.found(float(seen.scores[row]), self._weight)
         self.items.append(item)
+        self._around.add(item)
+        self._shown.add(item)
 
     def _update(self, item: Item, seen: Sighting) -> None:
         if item.row >= 0 and item.first < self._now and not remnant(item, seen):
@@ -298,8 +302,7 @@ class Shelf:
             item.vanished, item.calm_since = self._now, None
         if item.empty_since is None or (steady == 0 and item.away_since is None):
             item.empty_since = self._now
-        calm_s = item.take_surroundings(self._now)
-        patience = _GONE_S if calm_s >= _CALM_S else self._patience(item, seen)
+        patience = _GONE_S if item.take_surroundings(self._now) >= _CALM_S else self._patience(item, seen)
         rests = self._now - item.empty_since >= patience and steady >= min(patience, _CLEAR_S)
         # Small empty places look different in each frame of a camera that moves: there the neighbours are enough.
         shaky = seen.moving and self._now - item.vanished >= _SHAKY_S and self._patience(item, seen) < _PATIENCE_S
@@ -317,7 +320,7 @@ class Shelf:
             self._announce(item)  # it went while it was still open how deep it stands
         item.phase, item.track, item.last = Phase.GONE, UNTRACKED, began
         item.away_since = item.empty_since = item.vanished = None
-        slid = self._moved >= item.sighted and item.parallax.open and hidden(item, self.present)
+        slid = self._moved >= item.sighted and item.parallax.open and hidden(item, self.near)
         if item.sure and item.abrupt and not slid and not self._passed_by(item):
             self._news.append(News(EventKind.DISAPPEARED, item, began, item.anchor))
         else:
@@ -330,8 +333,8 @@ class Shelf:
 
     def _believe(self, item: Item) -> None:
         """A candidate becomes a product, unless another box in its place is found more often."""
-        rivals = rivals_of(item, self.present)
-        if any(rival.belief >= item.belief for rival in rivals) or stands_behind(item, self.present):
+        rivals = rivals_of(item, self.near)
+        if any(rival.belief >= item.belief for rival in rivals) or stands_behind(item, self.near):
             return
         item.phase, item.anchor = Phase.PRESENT, item.home.copy()
         for rival in rivals:
@@ -344,17 +347,16 @@ class Shelf:
 
     def _drop_pieces(self) -> None:
         """A box where another one, or nothing, is found all the time was a piece, both of two products, or none."""
-        here = [item for item in self.present if item.part == self._part]
-        found = [item for item in here if item.row >= 0]
-        for item in here:
+        found = [item for item in self.near if item.row >= 0]
+        for item in self.near:
             if item.row < 0 and (item.mistaken or (item.belief <= 0 and rivals_of(item, found))):
                 self.items.remove(item)
 
     def _step_back(self) -> None:
         """What turns out to stand behind the front row is no product of the planogram, and no news."""
-        present = self.present
-        for item in present:
-            if item.row >= 0 and stands_behind(item, present):
+        near = self.near
+        for item in near:
+            if item.row >= 0 and stands_behind(item, near):
                 item.phase, item.sure, item.proven, item.told = Phase.CANDIDATE, False, False, None
 
     def _announce(self, item: Item) -> None:

@@ -69,6 +69,28 @@ def _sharpness(grey: Grey, box: NDArray[np.float32]) -> float:
 
 
 @dataclass(frozen=True, eq=False)
+class _Field:
+    """A part of a look. deviations: float32 (n,), from its mean. mean, spread: grey levels; the latter is at least
+    `_FLAT`."""
+
+    deviations: NDArray[np.float32]
+    mean: float
+    spread: float
+
+    @classmethod
+    def of(cls, picture: NDArray[np.float32]) -> _Field:
+        """The field that a picture shows."""
+        deviations = (picture - picture.mean()).ravel()
+        return cls(deviations, float(picture.mean()), max(float(np.sqrt(np.mean(deviations**2))), _FLAT))
+
+    def alike(self, other: _Field) -> float:
+        """Correlation, -1..1, blind to brightness and contrast; of two flat fields, whether they are as bright."""
+        if max(self.spread, other.spread) <= _FLAT:
+            return float(abs(self.mean - other.mean) < _TONE)
+        return float(self.deviations @ other.deviations) / (len(self.deviations) * self.spread * other.spread)
+
+
+@dataclass(frozen=True, eq=False)
 class Look:
     """A place in small: float32 (32, 32) grey; the place in the middle half, its surroundings around it."""
 
@@ -82,30 +104,27 @@ class Look:
 
     def same_place(self, other: Look) -> bool:
         """Whether the place itself looks the same."""
-        return _alike(self._inner, other._inner) >= _SAME
+        return self._inner.alike(other._inner) >= _SAME
 
     def roughly(self, other: Look) -> bool:
         """Whether the place itself looks the same but for blur. The same pack behind a gap lies in the shade."""
-        return _alike(self._smooth, other._smooth) >= _ROUGHLY and self._shade(other) <= _DARKER
+        return self._smooth.alike(other._smooth) >= _ROUGHLY and self._shade(other) <= _DARKER
 
     def jumped(self, other: Look) -> bool:
         """Whether the place itself looks quite otherwise from one frame to the next: blur and a slow turn do not.
 
         The same pack stands behind many a gap: it looks alike, but lies in the shade.
         """
-        return _alike(self._smooth, other._smooth) < _JUMP or self._shade(other) > _SHADE
+        return self._smooth.alike(other._smooth) < _JUMP or self._shade(other) > _SHADE
 
     def out_of_shade(self, other: Look) -> bool:
         """Whether the place has so much more contrast than in the other look that it lay in the shade there."""
-        return self._contrast > _DARKER * other._contrast
+        return self._smooth.spread > _DARKER * other._smooth.spread
 
     def _shade(self, other: Look) -> float:
         """How many times the contrast of one is that of the other, from 1 on."""
-        return max(self._contrast, other._contrast) / min(self._contrast, other._contrast)
-
-    @property
-    def _contrast(self) -> float:
-        return max(float(self._smooth.std()), _FLAT)
+        less, more = sorted((self._smooth.spread, other._smooth.spread))
+        return more / less
 
     def same_around(self, other: Look) -> bool:
         """Whether what is above and below the place looks the same: neighbours may go, an arm comes from outside.
@@ -113,12 +132,12 @@ class Look:
         A product that goes takes its shadow along, so one of the two may differ a little; an arm changes one of them
         much, or both.
         """
-        sides = [_alike(self.picture[part, _INNER], other.picture[part, _INNER]) for part in _AROUND]
+        sides = [one.alike(same) for one, same in zip(self._sides, other._sides, strict=True)]
         return max(sides) >= _STEADY and min(sides) >= _SHADED
 
     def steady(self, other: Look) -> bool:
         """Whether nothing moved between two looks, neither in the place nor around it."""
-        return min(_alike(self.picture, other.picture), _alike(self._inner, other._inner)) >= _STEADY
+        return min(self._whole.alike(other._whole), self._inner.alike(other._inner)) >= _STEADY
 
     def levels(self, high: int) -> list[Look]:
         """The looks of so many equal levels of the place, from the top."""
@@ -128,12 +147,21 @@ class Look:
         return [Look(_patch(self.picture, box, _SIDE)) for box in boxes]
 
     @cached_property
-    def _smooth(self) -> NDArray[np.float32]:
-        return np.asarray(cv2.GaussianBlur(self.picture, (0, 0), _SMOOTH), np.float32)[_INNER, _INNER]
+    def _whole(self) -> _Field:
+        return _Field.of(self.picture)
 
-    @property
-    def _inner(self) -> NDArray[np.float32]:
-        return self.picture[_INNER, _INNER]
+    @cached_property
+    def _inner(self) -> _Field:
+        return _Field.of(self.picture[_INNER, _INNER])
+
+    @cached_property
+    def _smooth(self) -> _Field:
+        blurred = np.asarray(cv2.GaussianBlur(self.picture, (0, 0), _SMOOTH), np.float32)
+        return _Field.of(blurred[_INNER, _INNER])
+
+    @cached_property
+    def _sides(self) -> list[_Field]:
+        return [_Field.of(self.picture[part, _INNER]) for part in _AROUND]
 
 
 def _patch(grey: NDArray[_Pixel], box: NDArray[np.float32], side: int) -> NDArray[_Pixel]:
@@ -150,11 +178,3 @@ def _patch(grey: NDArray[_Pixel], box: NDArray[np.float32], side: int) -> NDArra
         part = cv2.copyMakeBorder(part, top, bottom, left, right, cv2.BORDER_REPLICATE)
     patch: NDArray[_Pixel] = cv2.resize(part, (side, side), interpolation=cv2.INTER_AREA)
     return patch
-
-
-def _alike(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    """Correlation, -1..1, blind to brightness and contrast; of two flat fields, whether they are about as bright."""
-    spreads = max(float(one.std()), _FLAT), max(float(other.std()), _FLAT)
-    if max(spreads) <= _FLAT:
-        return float(abs(float(one.mean()) - float(other.mean())) < _TONE)
-    return float(((one - one.mean()) * (other - other.mean())).mean() / (spreads[0] * spreads[1]))

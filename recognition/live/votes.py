@@ -56,6 +56,7 @@ class Votes:
         self._held: int | None = None
         self._status = Status.UNKNOWN
         self._last_candidate: int | None = None
+        self._answer: Answer | None = None  # as long as nothing new is said
         self.views = 0
 
     @property
@@ -71,11 +72,11 @@ class Votes:
     @property
     def unsure(self) -> bool:
         """Whether what was seen so far named no SKU with confidence: a first view is often a poor one."""
-        return self._held is None or self._held == NO_SKU or self._share(self._held) < _SURE
+        return self._held is None or self._held == NO_SKU or self.answer().confidence < _SURE
 
     def add(self, matches: Matches, row: int, weight: float = 1.0) -> None:
         """Takes one view into account: row `row` of `matches`. weight: 0..1, less for a view known to be poor."""
-        self.views += 1
+        self.views, self._answer = self.views + 1, None
         self._sums = {sku: value * _FADES for sku, value in self._sums.items() if value * _FADES > _FORGOTTEN}
         status, first = Status(int(matches.status[row])), _candidate(matches, row, 0)
         sure = float(matches.confidence[row])
@@ -102,12 +103,21 @@ class Votes:
 
     def hear(self, said: Mapping[int, float]) -> None:
         """Takes into account what others say, in place of what they said before: log-odds of SKUs and of none."""
-        self._heard = dict(said)
+        self._heard, self._answer = dict(said), None
         if self._sums:
             self._decide()
 
     def answer(self) -> Answer:
         """What all views together say; UNKNOWN before the first."""
+        if self._answer is None:
+            self._answer = self._say()
+        return self._answer
+
+    def reconsider(self) -> None:
+        """The place looks otherwise: what was seen before may have been another product."""
+        self._sums, self._answer = {sku: value * _RECONSIDERED for sku, value in self._sums.items()}, None
+
+    def _say(self) -> Answer:
         sums = self._together()
         named = sorted((sku for sku in sums if sku != NO_SKU), key=lambda sku: -sums[sku])
         if self._held is not None and self._held != NO_SKU:
@@ -121,10 +131,6 @@ class Votes:
             self._scores.get(first, float("nan")),
             self._share(first) if named else 0.0,
         )
-
-    def reconsider(self) -> None:
-        """The place looks otherwise: what was seen before may have been another product."""
-        self._sums = {sku: value * _RECONSIDERED for sku, value in self._sums.items()}
 
     def _give(self, sku: int, evidence: float) -> None:
         self._sums[sku] = min(self._sums.get(sku, 0.0) + evidence, _MOST_TOGETHER)

@@ -38,7 +38,7 @@ def row(*seen: list[tuple[int, float]], cut: bool = False) -> list[Item]:
 
 
 def names(items: list[Item]) -> list[int]:
-    consult(items, UNKNOWN)
+    consult(items, items, UNKNOWN)
     return [item.votes.answer().sku for item in items]
 
 
@@ -61,13 +61,19 @@ def test_doubtful_names_follow_their_neighbours(seen: list[list[tuple[int, float
     assert names(row(*seen)) == told
 
 
+def test_what_is_not_shown_speaks_and_is_told_nothing() -> None:
+    items = row(SURE, DOUBT, DOUBT, SURE)
+    consult(items, items[1:2], UNKNOWN)
+    assert [item.votes.answer().sku for item in items] == [A, A, B, A]
+
+
 def test_what_was_said_before_is_forgotten() -> None:
     items = row(SURE, DOUBT, SURE)
     assert names(items) == [A, A, A]
     assert sum(items[1].votes.shares().values()) == pytest.approx(1)
     items[1].votes.add(view(B, 0.95), 0)
     alone = [items[1]]
-    consult(alone, UNKNOWN)
+    consult(alone, alone, UNKNOWN)
     assert alone[0].votes.answer().sku == B
 
 
@@ -85,7 +91,7 @@ def test_a_name_of_another_size_gives_way_and_a_size_is_told_in_millimetres() ->
     items = row([(A, 0.95)] * 2, *[[(other, 0.9)] for other in (3, 4, 5, 6)], [(A, 0.7), (B, 0.6), (B, 0.6)])
     assert items[5].votes.answer().sku == A
     millimetres = Millimetres(described)
-    consult(items, millimetres)
+    consult(items, items, millimetres)
     assert [item.votes.answer().sku for item in items] == [A, 3, 4, 5, 6, B]  # clear views are believed
     sizes = measure(
         np.array([[190, 0, 220, 50], [160, 0, 190, 100]], np.float32), [items[0], items[5]], items, millimetres

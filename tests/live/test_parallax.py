@@ -97,6 +97,7 @@ def pass_by(
                 qualities=np.full(count, 50.0),
                 cut=np.zeros(count, bool),
                 whole=lambda box: True,
+                within=lambda boxes, reach: np.ones(len(boxes), bool),
                 look=lambda box, grey=grey: Look.at(grey, box),
                 since=lambda item, first: first,
             )

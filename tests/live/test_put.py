@@ -47,6 +47,7 @@ def sighting(seconds: float, box: tuple[int, ...], grey: np.ndarray = WALL) -> S
         qualities=np.full(1, 50.0),
         cut=np.zeros(1, bool),
         whole=lambda box: True,
+        within=lambda boxes, reach: np.ones(len(boxes), bool),
         look=lambda box: Look.at(grey, box),
         since=lambda item, first: first,
     )
