@@ -198,7 +198,7 @@ def test_twenty_drops_and_a_change_of_size(shop: Shop, capsys: pytest.CaptureFix
     assert stats.reconnects == 20
     assert max(took) < 6
     assert max(worst) < 1
-    assert max(memory[9:]) - memory[9] < 10  # in the first ones each thread's heap is filled
+    assert max(memory[9:]) - memory[9] < 15  # each thread's heap fills in the first ones; flat from the 25th on
     assert max(threads) <= threads[0] + 2
     assert {gap.source for gap in watch.gaps} == {shop.url.replace("s3cret", "***")}
     assert not [gap for gap in watch.gaps if "s3cret" in repr(gap)]
