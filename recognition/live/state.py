@@ -105,7 +105,7 @@ class Shelf:
         if seen.moving:
             self._moved = seen.seconds
         left, self._around = self._around, within(self.items, seen, NEAR)
-        self._shown = within(self.items, seen, 0.0)
+        self._shown = within(list(self._around), seen, 0.0)
         for item in left - self._around:
             item.empty_since = item.vanished = None
         self._join(seen)
