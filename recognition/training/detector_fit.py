@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from recognition.detection.safe_ultralytics import load_yolo, training_model
 from recognition.devices import best_device
@@ -142,9 +143,10 @@ def fit(request: FitRequest, data: Path, folder: Path, tile: int, seed: int, mac
     else:
         start = start_file(request.start)
         how = {**_options(request, tile, seed, device), "project": str(folder.resolve()), "name": "run"}
+    threads = torch.get_num_threads()
     try:
         model = training_model(str(start or _NETWORK))
-        model.add_callback("on_train_start", _lay_out)
+        model.add_callback("on_train_start", lambda trainer: _on_cpu(trainer, threads))
         model.add_callback("on_model_save", keeper)
         model.train(**how, **place)
     except (RuntimeError, ValueError, AssertionError, OSError) as error:
@@ -164,10 +166,43 @@ def _options(request: FitRequest, tile: int, seed: int, device: str) -> dict[str
     }  # fmt: skip
 
 
-def _lay_out(trainer: Any) -> None:
-    """Channels last on a CPU, which ultralytics does on CUDA alone: small nets trained about twice as fast."""
+def _on_cpu(trainer: Any, threads: int) -> None:
+    """What ultralytics leaves undone on a CPU: all threads, of which it takes one fewer, and `suit_cpu`."""
     if trainer.device.type == "cpu":
-        trainer.model.to(memory_format=torch.channels_last)
+        torch.set_num_threads(threads)
+        suit_cpu(trainer.model, multiplies_bfloat16())
+
+
+def suit_cpu(model: Any, bfloat16: bool) -> None:
+    """Lets a DetectionModel train faster on a CPU: weights with channels last, and its layers in bfloat16 if wanted.
+
+    Weights, gradients and the loss stay in float32. Of the model itself `predict` is replaced; copies made before are
+    as they were. benchmarks/training.py says how much faster.
+    """
+    model.to(memory_format=torch.channels_last)
+    if bfloat16:
+        predict = model.predict
+
+        def mixed(pictures: Tensor) -> Any:
+            with torch.autocast("cpu", torch.bfloat16):
+                return _in_float32(predict(pictures))
+
+        model.predict = mixed
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether the CPU has instructions for products of bfloat16 matrices (AMX); False where torch cannot tell."""
+    capabilities = getattr(torch.cpu, "get_capabilities", None)  # not there in older versions
+    return capabilities is not None and bool(capabilities().get("amx_bf16"))
+
+
+def _in_float32(outputs: Any) -> Any:
+    """The head's tensors, in dicts and lists as they are."""
+    if isinstance(outputs, dict):
+        return {name: _in_float32(value) for name, value in outputs.items()}
+    if isinstance(outputs, list | tuple):
+        return type(outputs)(_in_float32(value) for value in outputs)
+    return outputs.float()
 
 
 def save_detector(checkpoint: Path, path: Path) -> None:

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import time
+from copy import deepcopy
 from dataclasses import fields, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,6 +20,7 @@ import torch
 import yaml
 from PIL import Image
 
+from recognition.detection.safe_ultralytics import training_model
 from recognition.detection.yolo import YoloDetector
 from recognition.errors import CatalogError, SourceError, UsageError, WeightsError
 from recognition.settings import DetectSettings
@@ -260,6 +262,44 @@ def test_a_finished_training_is_not_begun_again(tmp_path: Path, monkeypatch: pyt
     EpochKeeper(tmp_path / "kept", 3, quiet)(fake_trainer(tmp_path, 2))
     last = detector_fit.fit(FitRequest(epochs=3), tmp_path / "data.yaml", tmp_path, 64, 7, CPU, quiet)
     assert last.name == "epoch-0003.pt"
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize("fast", [True, False])
+def test_layers_compute_in_bfloat16_but_weights_and_outputs_stay_float32(fast: bool) -> None:
+    model = training_model(detector_fit._NETWORK).model.train()
+    average = deepcopy(model)  # as ultralytics keeps one, which is what is measured and saved
+    inside: list[torch.dtype] = []
+    for network in (model, average):
+        network.model[0].register_forward_hook(lambda *seen: inside.append(seen[2].dtype))
+    pictures = torch.rand(2, 3, 64, 64)
+    exact = model(pictures)["scores"].detach()
+    detector_fit.suit_cpu(model, fast)
+    found = model(pictures)["scores"]
+    average(pictures)
+    assert inside == [torch.float32, torch.bfloat16 if fast else torch.float32, torch.float32]
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, exact, atol=0.1, rtol=0.1)
+    found.sum().backward()
+    assert all(p.grad is None or p.grad.dtype == torch.float32 for p in model.parameters())
+
+
+def test_all_threads_train_on_a_cpu_and_a_card_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", asked.append)
+    monkeypatch.setattr(detector_fit, "multiplies_bfloat16", lambda: False)
+    model = torch.nn.Conv2d(3, 8, 3)
+    detector_fit._on_cpu(SimpleNamespace(device=torch.device("cuda"), model=model), 7)
+    assert asked == [] and model.weight.is_contiguous()
+    detector_fit._on_cpu(SimpleNamespace(device=torch.device("cpu"), model=model), 7)
+    assert asked == [7] and model.weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_a_torch_that_cannot_tell_what_the_cpu_knows_stays_with_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True}, raising=False)
+    assert detector_fit.multiplies_bfloat16()
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert not detector_fit.multiplies_bfloat16()
 
 
 def test_curves_are_drawn(tmp_path: Path) -> None:
