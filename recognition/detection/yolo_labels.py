@@ -1,4 +1,5 @@
-"""YOLO label files: one line per box, `class x_center y_center width height` as fractions of the picture."""
+"""YOLO label files: one line per box, `class x_center y_center width height` as fractions of the picture, and a sixth
+number where a model made the label: its score."""
 
 from __future__ import annotations
 
@@ -17,3 +18,15 @@ def read_yolo_labels(path: Path, width: int, height: int) -> NDArray[np.float64]
     rows = [line.split()[1:5] for line in path.read_text().splitlines() if line.strip()] if path.exists() else []
     centre = np.array(rows, float).reshape(-1, 4) * [width, height, width, height]
     return np.hstack([centre[:, :2] - centre[:, 2:] / 2, centre[:, :2] + centre[:, 2:] / 2])
+
+
+def read_yolo_scores(path: Path) -> NDArray[np.float32] | None:
+    """Scores (n,) of the boxes, None if no line has one; 1 for a line without.
+
+    Raises:
+        ValueError: a score is no number.
+    """
+    rows = [line.split() for line in path.read_text().splitlines() if line.strip()] if path.exists() else []
+    if not any(len(row) > 5 for row in rows):
+        return None
+    return np.array([float(row[5]) if len(row) > 5 else 1.0 for row in rows], np.float32)

@@ -5,7 +5,7 @@
     data.yaml (its val, if it has one), or images/ (or    YOLO: class x_center y_center width height, fractions
     photos/) beside labels/
     *.json                                                COCO: images, annotations with bbox x y width height
-    boxes.csv beside photos/                              image,x1,y1,x2,y2 and, if known, sku
+    boxes.csv beside photos/                              image,x1,y1,x2,y2 and, if known, sku or score
     truth.csv beside photos/                              source,x_min,y_min,x_max,y_max,sku (the samples)
     annotations_{train,val,test}.csv and images/          SKU-110K, see public_sets.py
 """
@@ -30,6 +30,7 @@ from recognition.evaluation.public_sets import CLASSES, read_grocery_store, read
 from recognition.evaluation.yolo_sets import YoloPairs, yolo_pairs
 from recognition.sources.exif import orientation, read_exif
 
+BOXES = "boxes.csv"
 LAYOUTS_HINT = "see docs/evaluation.md for the layouts"
 
 
@@ -45,8 +46,10 @@ def read_labelled(place: Path) -> list[LabelledPhoto]:
             photos = _read_coco(place)
         elif annotations is not None:
             photos = read_sku110k(annotations)
-        elif (place / "boxes.csv").is_file() and not (place / "labels").is_dir():
-            photos = _read_boxes_csv(place / "boxes.csv", "image", ("x1", "y1", "x2", "y2"), place / "photos")
+        elif place.name == BOXES:
+            photos = _read_boxes_csv(place, "image", ("x1", "y1", "x2", "y2"), place.parent / "photos")
+        elif (place / BOXES).is_file() and not (place / "labels").is_dir():
+            return read_labelled(place / BOXES)
         elif (place / "truth.csv").is_file():
             photos = _read_boxes_csv(place / "truth.csv", "source", ("x_min", "y_min", "x_max", "y_max"), place)
         else:
@@ -126,10 +129,14 @@ def _area(crop: LabelledCrop) -> float:
 def _read_boxes_csv(path: Path, image: str, corners: tuple[str, ...], photos: Path) -> list[LabelledPhoto]:
     boxes: dict[Path, list[list[float]]] = defaultdict(list)
     skus: dict[Path, list[str]] = defaultdict(list)
+    scores: dict[Path, list[float]] = defaultdict(list)
     for row in _rows(path):
-        boxes[photos / row[image]].append([float(row[column]) for column in corners])
-        skus[photos / row[image]].append(row.get("sku", ""))
-    return _photos(boxes, skus)
+        photo = photos / row[image]
+        boxes[photo].append([float(row[column]) for column in corners])
+        skus[photo].append(row.get("sku", ""))
+        if "score" in row:
+            scores[photo].append(float(row["score"]))
+    return _photos(boxes, skus, scores)
 
 
 def _read_coco(path: Path) -> list[LabelledPhoto]:
@@ -172,6 +179,11 @@ def _upright_size(photo: Path) -> tuple[int, int]:
         return 1, 1  # broken: who decodes it says so and leaves it out, whatever its boxes
 
 
-def _photos(boxes: Mapping[Path, list[list[float]]], skus: Mapping[Path, list[str]]) -> list[LabelledPhoto]:
+def _photos(
+    boxes: Mapping[Path, list[list[float]]],
+    skus: Mapping[Path, list[str]],
+    scores: Mapping[Path, list[float]] | None = None,
+) -> list[LabelledPhoto]:
     arrays = {path: np.array(rows, np.float32).reshape(-1, 4) for path, rows in boxes.items()}
-    return [LabelledPhoto(path, array, tuple(skus[path])) for path, array in arrays.items()]
+    said = {path: np.array(values, np.float32) for path, values in (scores or {}).items()}
+    return [LabelledPhoto(path, array, tuple(skus[path]), said.get(path)) for path, array in arrays.items()]

@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False)
 class LabelledPhoto:
-    """A photo and its products. boxes: float32 (n, 4) pixels of the upright image; skus: one per box, "" = unnamed."""
+    """A photo and its products. boxes: float32 (n, 4) pixels of the upright image; skus: one per box, "" = unnamed;
+    scores: float32 (n,), of labels that a model made, None where people made them."""
 
     path: Path
     boxes: NDArray[np.float32]
     skus: tuple[str, ...]
+    scores: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)

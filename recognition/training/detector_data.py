@@ -9,27 +9,39 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from recognition.detection.yolo_labels import read_yolo_labels
+from recognition.detection.yolo_labels import read_yolo_labels, read_yolo_scores
 from recognition.errors import UsageError
 from recognition.evaluation.datasets import read_labelled
 from recognition.evaluation.yolo_sets import Pair, yolo_pairs
-from recognition.types import Failure
+from recognition.types import Detections, Failure
 
 
 @dataclass(frozen=True, eq=False)
 class Example:
     """A photo and its products. boxes: float64 (n, 4) x_min, y_min, x_max, y_max, pixels of the upright photo, or
-    fractions of it, so that a photo need not be opened before it is cut."""
+    fractions of it, so that a photo need not be opened before it is cut. scores: float32 (n,), of labels that a model
+    made; None where people made them."""
 
     path: Path
     boxes: NDArray[np.float64]
     fractions: bool = False
+    scores: NDArray[np.float32] | None = None
 
     def in_pixels(self, width: int, height: int) -> NDArray[np.float64]:
         """Boxes (m, 4) of a photo of that size, cut to it; those of which nothing is inside are left out."""
+        boxes, inside = self._cut(width, height)
+        return boxes[inside]
+
+    def scored(self, width: int, height: int) -> Detections:
+        """The same with scores, 1 for labels without one."""
+        boxes, inside = self._cut(width, height)
+        scores = np.ones(len(boxes), np.float32) if self.scores is None else self.scores
+        return Detections(boxes[inside].astype(np.float32), scores[inside])
+
+    def _cut(self, width: int, height: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         boxes = self.boxes * ([width, height] * 2 if self.fractions else 1)
         boxes = boxes.clip(0, [width, height] * 2)
-        return boxes[(boxes[:, 2:] > boxes[:, :2]).all(axis=1)]
+        return boxes, np.asarray((boxes[:, 2:] > boxes[:, :2]).all(axis=1))
 
 
 @dataclass(frozen=True)
@@ -56,7 +68,10 @@ def read_examples(places: Sequence[Path], val: float) -> Split:
     for place in places:
         pairs = yolo_pairs(place)
         if pairs is None:
-            found = [Example(photo.path, photo.boxes.astype(np.float64)) for photo in read_labelled(place)]
+            found = [
+                Example(photo.path, photo.boxes.astype(np.float64), scores=photo.scores)
+                for photo in read_labelled(place)
+            ]
             kept, own = _checked(found, left_out), None
         else:
             kept, own = _read(pairs.train, left_out), _read(pairs.val, left_out) if pairs.val else None
@@ -85,7 +100,7 @@ def _read(pairs: Sequence[Pair], left_out: list[Failure]) -> list[Example]:
     examples = []
     for photo, label in pairs:
         try:
-            examples.append(Example(photo, _fractions(label), fractions=True))
+            examples.append(Example(photo, _fractions(label), True, read_yolo_scores(label)))
         except (OSError, ValueError) as error:
             left_out.append(_failure(label, f"labels cannot be read: {error}"))
     return _checked(examples, left_out)
