@@ -30,3 +30,14 @@ def read_yolo_scores(path: Path) -> NDArray[np.float32] | None:
     if not any(len(row) > 5 for row in rows):
         return None
     return np.array([float(row[5]) if len(row) > 5 else 1.0 for row in rows], np.float32)
+
+
+def label_lines(boxes: NDArray[np.floating], width: int, height: int, scores: NDArray[np.float32] | None = None) -> str:
+    """The text of a label file of one class. boxes: (n, 4) x_min, y_min, x_max, y_max, pixels of a picture of that
+    size; scores: (n,), if a model made them."""
+    corners = np.asarray(boxes, np.float64).reshape(-1, 4)
+    rows = np.hstack([(corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]])
+    lines = ["0 " + " ".join(f"{v:.6f}" for v in row) for row in (rows / [width, height, width, height]).tolist()]
+    if scores is not None:
+        lines = [f"{line} {score:.3f}" for line, score in zip(lines, scores.tolist(), strict=True)]
+    return "".join(f"{line}\n" for line in lines)

@@ -23,6 +23,7 @@ import numpy as np
 from recognition.detection.detector import Detector
 from recognition.detection.merge import fuse, unite
 from recognition.detection.yolo import YoloDetector
+from recognition.detection.yolo_labels import label_lines
 from recognition.errors import RecognitionError, SourceError, UsageError
 from recognition.outputs.files import replace_file, writing
 from recognition.settings import DetectSettings
@@ -108,11 +109,7 @@ def _write(folder: Path, name: str, example: Example, judge: Detector | None) ->
             place.parent.mkdir(parents=True, exist_ok=True)
         photo.unlink(missing_ok=True)
         photo.symlink_to(example.path.resolve())
-    rows = np.hstack([(found.xyxy[:, :2] + found.xyxy[:, 2:]) / 2, found.xyxy[:, 2:] - found.xyxy[:, :2]])
-    rows /= [width, height, width, height]
-    numbers = np.column_stack([rows, found.scores]).tolist()
-    lines = [f"0 {x:.5f} {y:.5f} {w:.5f} {h:.5f} {score:.3f}\n" for x, y, w, h, score in numbers]
-    replace_file(labels, "".join(lines).encode())
+    replace_file(labels, label_lines(found.xyxy, width, height, found.scores).encode())
 
 
 def judged(image: Image, labels: Detections, judge: Detector) -> Detections:

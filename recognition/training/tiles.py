@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from recognition.detection.yolo_labels import label_lines
 from recognition.errors import SourceError
 from recognition.outputs.files import writing
 from recognition.settings import DetectSettings
@@ -178,11 +179,9 @@ def _write(
         if not len(boxes) and rng.random() < 0.8:
             continue
         size = tile.shape[0]
-        rows = np.hstack([(boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]]) / size
         jpeg = cv2.imencode(".jpg", tile, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
         with writing(out):
             (out / "images" / f"{name}_{number:03d}.jpg").write_bytes(jpeg)
-            lines = ["0 " + " ".join(f"{value:.5f}" for value in row) for row in rows]
-            (out / "labels" / f"{name}_{number:03d}.txt").write_text("".join(f"{line}\n" for line in lines))
+            (out / "labels" / f"{name}_{number:03d}.txt").write_text(label_lines(boxes, size, size))
         written += 1
     return written

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from recognition.detection.yolo_labels import label_lines
+
 Box = tuple[float, float, float, float]
 """x_min, y_min, x_max, y_max in pixels of the upright picture."""
 
@@ -148,9 +150,4 @@ def write_truth(folder: Path, scenes: dict[str, SceneTruth]) -> None:
 
 def yolo_lines(scene: SceneTruth, width: int, height: int) -> str:
     """The products as a YOLO label file of one class."""
-    lines = []
-    for product in scene.products:
-        x0, y0, x1, y1 = product.box
-        row = ((x0 + x1) / 2 / width, (y0 + y1) / 2 / height, (x1 - x0) / width, (y1 - y0) / height)
-        lines.append("0 " + " ".join(f"{v:.6f}" for v in row) + "\n")
-    return "".join(lines)
+    return label_lines(np.array([product.box for product in scene.products]), width, height)
