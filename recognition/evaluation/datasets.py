@@ -135,7 +135,7 @@ def _read_boxes_csv(path: Path, image: str, corners: tuple[str, ...], photos: Pa
         boxes[photo].append([float(row[column]) for column in corners])
         skus[photo].append(row.get("sku", ""))
         if "score" in row:
-            scores[photo].append(float(row["score"]))
+            scores[photo].append(float(row["score"] or 1))  # empty where people made the label
     return _photos(boxes, skus, scores)
 
 

@@ -138,6 +138,9 @@ def test_scores_of_a_csv_count_and_a_folder_without_photos_is_refused(tmp_path: 
     (photo,) = read_labelled(tmp_path / "boxes.csv")
     assert photo.scores is not None
     np.testing.assert_allclose(photo.scores, [0.5, 0.8])
+    (tmp_path / "boxes.csv").write_text("image,x1,y1,x2,y2,score\na.png,20,20,60,90,\na.png,100,20,140,90,0.8\n")
+    (mixed,) = read_labelled(tmp_path / "boxes.csv")
+    assert mixed.scores is not None and mixed.scores[0] == 1  # of people: counts whole, and does not stop the reader
     with pytest.raises(UsageError):
         relabel(tmp_path / "nowhere", Judge(), "judge.pt", tmp_path / "new", 0.1, lambda text: None)
 
