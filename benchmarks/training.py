@@ -33,15 +33,14 @@ def measure(rounds: int, steps: int) -> dict[str, list[float]]:
         "channels last": _way(False, every),
         "ours": _way(detector_fit.multiplies_bfloat16(), every),
     }
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
     try:
-        _take_turns(ways, rounds, steps, seconds)
+        return _take_turns(ways, rounds, steps)
     finally:
         torch.set_num_threads(every)
-    return seconds
 
 
-def _take_turns(ways: dict[str, Callable[[], None]], rounds: int, steps: int, seconds: dict[str, list[float]]) -> None:
+def _take_turns(ways: dict[str, Callable[[], None]], rounds: int, steps: int) -> dict[str, list[float]]:
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
     for turn in range(rounds + 1):  # the first is not counted: libraries choose their kernels
         for name, step in ways.items():
             begun = time.perf_counter()
@@ -49,6 +48,7 @@ def _take_turns(ways: dict[str, Callable[[], None]], rounds: int, steps: int, se
                 step()
             if turn:
                 seconds[name].append((time.perf_counter() - begun) / steps)
+    return seconds
 
 
 def _way(mixed: bool | None, threads: int) -> Callable[[], None]:

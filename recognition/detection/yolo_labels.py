@@ -15,8 +15,7 @@ def read_yolo_labels(path: Path, width: int, height: int) -> NDArray[np.float64]
     Raises:
         ValueError: a line does not hold five numbers.
     """
-    rows = [line.split()[1:5] for line in path.read_text().splitlines() if line.strip()] if path.exists() else []
-    centre = np.array(rows, float).reshape(-1, 4) * [width, height, width, height]
+    centre = np.array([row[1:5] for row in _rows(path)], float).reshape(-1, 4) * [width, height, width, height]
     return np.hstack([centre[:, :2] - centre[:, 2:] / 2, centre[:, :2] + centre[:, 2:] / 2])
 
 
@@ -26,10 +25,14 @@ def read_yolo_scores(path: Path) -> NDArray[np.float32] | None:
     Raises:
         ValueError: a score is no number.
     """
-    rows = [line.split() for line in path.read_text().splitlines() if line.strip()] if path.exists() else []
+    rows = _rows(path)
     if not any(len(row) > 5 for row in rows):
         return None
     return np.array([float(row[5]) if len(row) > 5 else 1.0 for row in rows], np.float32)
+
+
+def _rows(path: Path) -> list[list[str]]:
+    return [line.split() for line in path.read_text().splitlines() if line.strip()] if path.exists() else []
 
 
 def label_lines(boxes: NDArray[np.floating], width: int, height: int, scores: NDArray[np.float32] | None = None) -> str:
