@@ -172,11 +172,11 @@ def write_tiles(
 def _write(
     tiles: Iterator[tuple[NDArray[np.uint8], NDArray[np.float64]]], out: Path, name: str, rng: random.Random
 ) -> int:
-    """Writes tiles and labels; of five tiles without a product four are left out."""
+    """Writes tiles and labels; of two tiles without a product one is left out."""
     written = 0
     for number, (tile, boxes) in enumerate(tiles):
         quality = rng.randint(45, 95)
-        if not len(boxes) and rng.random() < 0.8:
+        if not len(boxes) and rng.random() < 0.5:
             continue
         size = tile.shape[0]
         jpeg = cv2.imencode(".jpg", tile, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()

@@ -15,6 +15,7 @@ from recognition.training.render.camera import Camera, Look, develop, jpeg_bytes
 from recognition.training.render.canvas import Canvas, shrink
 from recognition.training.render.gondola import GAP, PlanStyle, Stock, plan_gondola
 from recognition.training.render.scene import Scene, SceneStyle, random_style, render_scene
+from recognition.training.render.surroundings import BARE, Surroundings
 from recognition.training.render.truth import (
     MIN_VISIBLE,
     PLACE_COLUMNS,
@@ -181,8 +182,22 @@ def test_boxes_are_tight_around_a_pack_of_its_own_colour() -> None:
         assert inside[:, -3:].any()
 
 
+@pytest.mark.parametrize("about", [Surroundings(posters=6), Surroundings(boards=6)])
+def test_what_stands_about_the_shelves_is_seen_and_is_no_product(about: Surroundings) -> None:
+    style = replace(SMALL, zoom=0.6, talkers=0)
+    bare, scene = (render_scene(make_stock(), replace(style, about=a), 3) for a in (BARE, about))
+    assert scene.truth == bare.truth
+    changed = np.abs(scene.image.astype(int) - bare.image).max(axis=2) > 40
+    assert changed.mean() > 0.03
+    for product in bare.truth.products:
+        x0, y0, x1, y1 = (int(v) for v in product.box)
+        assert changed[y0 + 2 : y1 - 2, x0 + 2 : x1 - 2].mean() < 0.1
+
+
 def test_random_styles_differ() -> None:
     styles = [random_style(np.random.default_rng(seed)) for seed in range(30)]
+    assert 3 < sum(s.zoom < 0.9 for s in styles) < 20
+    assert {s.about.posters > 0 for s in styles} == {s.about.boards > 0 for s in styles} == {True, False}
     assert {s.width > s.height for s in styles} == {True, False}
     assert len({s.side for s in styles}) == 30
 

@@ -22,6 +22,7 @@ from recognition.training.render.fixtures import (
 )
 from recognition.training.render.gondola import Gondola, PlanStyle, Stock, plan_gondola
 from recognition.training.render.painter import Painter
+from recognition.training.render.surroundings import BARE, Surroundings, paint_surroundings
 from recognition.training.render.truth import SceneTruth, number_places
 
 
@@ -29,7 +30,8 @@ from recognition.training.render.truth import SceneTruth, number_places
 class SceneStyle:
     """What a photo is like. width, height: pixels. plan: how the shelves are filled. side, up: where the camera stands
     beside and above the middle, radians seen from there. roll: radians. zoom: 1 = the gondola fills the picture.
-    talkers: promotion cards. hand, cart: something of a person in the picture. look: light, lens and sensor."""
+    talkers: promotion cards. hand, cart: something of a person in the picture. about: what stands about the shelves.
+    look: light, lens and sensor."""
 
     width: int = 1600
     height: int = 1200
@@ -41,6 +43,7 @@ class SceneStyle:
     talkers: int = 2
     hand: bool = False
     cart: bool = False
+    about: Surroundings = BARE
     look: Look = field(default_factory=Look)
 
 
@@ -64,9 +67,15 @@ def random_style(rng: np.random.Generator) -> SceneStyle:
     )  # fmt: skip
     return SceneStyle(
         width=width, height=height, plan=plan, side=float(rng.normal(0, 0.22)), up=float(rng.normal(0.05, 0.12)),
-        roll=float(rng.normal(0, 0.02)), zoom=float(rng.uniform(0.9, 1.2)), talkers=int(rng.poisson(1.5)),
+        roll=float(rng.normal(0, 0.02)), zoom=_zoom(rng), talkers=int(rng.poisson(1.5)),
         hand=bool(rng.random() < 0.06), cart=bool(rng.random() < 0.1), look=random_look(rng),
+        about=Surroundings(posters=int(rng.poisson(1.5)), boards=int(rng.poisson(1.5))),
     )  # fmt: skip
+
+
+def _zoom(rng: np.random.Generator) -> float:
+    """Most photos show shelves and nothing else; three of ten what stands about them, too."""
+    return float(rng.uniform(0.9, 1.2) if rng.random() < 0.7 else rng.uniform(0.5, 0.9))
 
 
 def render_scene(stock: Stock, style: SceneStyle, seed: int) -> Scene:
@@ -74,17 +83,20 @@ def render_scene(stock: Stock, style: SceneStyle, seed: int) -> Scene:
     rng = np.random.default_rng([seed, 11])
     gondola = plan_gondola(stock, style.plan, rng)
     canvas = Canvas(_aim(gondola, style))
-    painter = paint_gondola(canvas, gondola, stock, rng)
+    painter = paint_gondola(canvas, gondola, stock, rng, style.about)
     _obstruct(canvas, gondola, style, rng)
     truth = number_places(painter.seen(), painter.gaps())
     return Scene(develop(canvas.image, style.look, rng), truth, style.look.jpeg)
 
 
-def paint_gondola(canvas: Canvas, gondola: Gondola, stock: Stock, rng: np.random.Generator) -> Painter:
-    """Draws room, boards and packs; the painter knows what of them can be seen."""
+def paint_gondola(
+    canvas: Canvas, gondola: Gondola, stock: Stock, rng: np.random.Generator, about: Surroundings = BARE
+) -> Painter:
+    """Draws room, what stands about, boards and packs; the painter knows what of the packs can be seen."""
     shop = random_shop(rng)
     painter = Painter(canvas, gondola, stock, shop.board)
     paint_room(canvas, gondola, shop, rng)
+    paint_surroundings(canvas, gondola, stock, about, rng)
     eye = canvas.camera.eye[1]
     below = [i for i, shelf in enumerate(gondola.shelves) if shelf.y < eye]
     above = [i for i, shelf in enumerate(gondola.shelves) if shelf.y >= eye]
