@@ -14,6 +14,7 @@ import numpy as np
 from recognition.detection import boxes as bx
 from recognition.detection.merge import add_large, fuse, unite
 from recognition.detection.tiling import Finder, look, whole_side
+from recognition.detection.visible import weigh_visible
 from recognition.settings import DetectSettings
 from recognition.types import Detections, Image
 
@@ -67,6 +68,7 @@ def detect_by_size(images: Sequence[Image], find: Finder, settings: DetectSettin
         under = [results[i] for i in again]
         for i, found in zip(again, see(again, [close[i] for i in again], under), strict=True):
             results[i] = unite(fuse(results[i], found), settings.iou, settings.max_boxes)
+    results = [weigh_visible(found, *image.shape[1::-1]) for image, found in zip(images, results, strict=True)]
     return [found.select(np.flatnonzero(found.scores >= settings.conf)) for found in results]
 
 
