@@ -12,6 +12,7 @@ from recognition.shelves.gaps import base_lines, bay_edges, find_gaps
 from recognition.shelves.rows import rows_and_lines
 from recognition.types import Matches, ShelfLayout, Slot, Status
 
+LEAST_SEEN = 0.5  # of the median product's height: of a gap that the border cuts lower, too little is seen
 SAME_PLACE = 0.5  # of the smaller width: positions that share more stand above each other
 
 
@@ -40,13 +41,20 @@ def lay_out(xyxy: NDArray[np.float32], matches: Matches, image_size: tuple[int, 
     slots = _group_slots(groups, xyxy, matches, bays, rows.shelf)
     for bay, shelf, box in find_gaps(rows, bays, lines):
         inside = np.clip(box, 0, np.tile(size, 2))
-        if (inside[2:] > inside[:2]).all():
+        if (inside[2:] > inside[:2]).all() and not _sliver(inside, xyxy, image_size[1]):
             slots.append(Slot(bay, shelf + 1, 0, _box(inside), Status.EMPTY, facings_wide=0, facings_high=0))
     numbered = _number(slots)
     positions = np.zeros(len(xyxy), np.int32)
     for slot in numbered:
         positions[list(slot.members)] = slot.position
     return ShelfLayout(bays, (rows.shelf + 1).astype(np.int32), positions, numbered, _clip(lines, size))
+
+
+def _sliver(gap: NDArray[np.float64], xyxy: NDArray[np.float32], height: int) -> bool:
+    """Whether the upper or lower border of the picture leaves hardly anything of a gap (4,), pixels: what is cut there
+    is often not found, and its place only looks empty."""
+    cut = gap[1] < 1 or gap[3] > height - 1
+    return bool(cut and gap[3] - gap[1] < LEAST_SEEN * np.median(xyxy[:, 3] - xyxy[:, 1]))
 
 
 def _group_slots(

@@ -166,6 +166,14 @@ def test_lines_and_gaps_end_at_the_border(recognized) -> None:
     assert layout.slots[1].xyxy == pytest.approx((50, 420, 150, 490))
 
 
+@pytest.mark.parametrize(("base", "told"), [(100, True), (60, True), (35, False)])
+def test_a_gap_of_which_the_border_leaves_a_sliver_is_not_told(recognized, base: float, told: bool) -> None:
+    parts = [line(4, None, None, 4, base=base), *(line(4, 4, 4, 4, base=base + 120 * i) for i in (1, 2, 3))]
+    boxes = np.array([box for part, _ in parts for box in part], np.float32).clip(0)
+    layout = lay_out(boxes, recognized([4] * len(boxes)), SIZE)
+    assert any(s.status == Status.EMPTY for s in layout.slots) is told
+
+
 def test_wrong_number_of_matches_is_refused(recognized) -> None:
     with pytest.raises(ValueError, match="0 boxes and 1 matches"):
         lay_out(np.zeros((0, 4), np.float32), recognized([1]), SIZE)
