@@ -53,11 +53,11 @@ def test_unsure_and_cut_neighbours_say_nothing() -> None:
 
 
 def test_half_a_product_scores_less_and_comes_later() -> None:
-    found = made([(0, 100, 20, 200), *SHELF, (366, 100, 400, 200)])
+    found = made([(0, 100, 20, 200), *SHELF, (374, 100, 400, 200)])
     weighed = weigh_visible(found, WIDTH, HEIGHT)
     assert weighed.xyxy[:4].tolist() == [list(box) for box in SHELF]
-    assert weighed.xyxy[4].tolist() == [366, 100, 400, 200]
-    assert weighed.scores.tolist() == pytest.approx([0.8] * 5 + [0.5])
+    assert weighed.xyxy[4].tolist() == [374, 100, 400, 200]  # counts whole from 0.6 on
+    assert weighed.scores.tolist() == pytest.approx([0.8] * 5 + [0.8 * 0.5 / 0.6])
 
 
 def test_nothing_found() -> None:
