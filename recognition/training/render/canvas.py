@@ -57,10 +57,14 @@ class Canvas:
         if x1 <= x0 or y1 <= y0:
             return
         part = layer[y0 - y : y1 - y, x0 - x : x1 - x]
-        cover = part[..., 3:].astype(np.float32) / 255
-        place = self.image[y0:y1, x0:x1]
-        place[:] = (place + (part[..., 2::-1] - place.astype(np.float32)) * cover + 0.5).astype(np.uint8)
+        blend(self.image[y0:y1, x0:x1], part[..., 2::-1], part[..., 3:])
         self.owner[y0:y1, x0:x1][part[..., 3] > 127] = owner
+
+
+def blend(place: NDArray[np.uint8], colours: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> None:
+    """Lays colours (h, w, 3) over `place`, in its own order of colours and in its place; alpha (h, w, 1)."""
+    cover = alpha.astype(np.float32) / 255
+    place[:] = (place + (colours - place.astype(np.float32)) * cover + 0.5).astype(np.uint8)
 
 
 def shrink(texture: NDArray[np.uint8], height: float) -> NDArray[np.uint8]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from recognition.errors import OutputError, UsageError
 from recognition.training.render.brands import RESERVED_SEEDS, PackDesign, make_brand_world
 from recognition.training.render.camera import develop, jpeg_bytes, random_look
+from recognition.training.render.canvas import blend
 from recognition.training.render.gondola import Stock
 from recognition.training.render.multipacks import random_bundles
 from recognition.training.render.scene import random_style, render_scene
@@ -178,8 +179,7 @@ def _turn(width: int, height: int, rng: np.random.Generator) -> NDArray[np.float
 
 def _lay(sheet: NDArray[np.uint8], sprite: NDArray[np.uint8], matrix: NDArray[np.float64]) -> None:
     layer = cv2.warpPerspective(sprite, matrix, sheet.shape[1::-1], flags=cv2.INTER_LINEAR)
-    cover = layer[..., 3:].astype(np.float32) / 255
-    sheet[:] = (sheet + (layer[..., :3] - sheet.astype(np.float32)) * cover + 0.5).astype(np.uint8)
+    blend(sheet, layer[..., :3], layer[..., 3:])
 
 
 def _shade(scene: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:

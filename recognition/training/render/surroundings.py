@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from recognition.training.render.art import tone
 from recognition.training.render.assortment import Colour
-from recognition.training.render.canvas import Canvas
+from recognition.training.render.canvas import Canvas, blend
 from recognition.training.render.faces import contrast
 from recognition.training.render.gondola import DEPTH_MM, Gondola, Stock
 from recognition.training.render.lettering import TextStyle, write
@@ -117,5 +117,4 @@ def _lay(face: NDArray[np.uint8], pack: NDArray[np.uint8], x: int, y: int) -> No
     """Draws an RGBA pack on an RGB sheet, cut at its right and upper edge."""
     place = face[max(0, y) : y + pack.shape[0], x : x + pack.shape[1]]
     part = pack[max(0, -y) :, : place.shape[1]]
-    cover = part[..., 3:].astype(np.float32) / 255
-    place[:] = (place + (part[..., :3] - place.astype(np.float32)) * cover + 0.5).astype(np.uint8)
+    blend(place, part[..., :3], part[..., 3:])
