@@ -60,8 +60,13 @@ def clip(boxes: Floats, width: float, height: float) -> Floats:
 
 def cut(xyxy: Floats, size: tuple[int, int]) -> NDArray[np.bool_]:
     """Whether each box ends at the border of a picture of (width, height) pixels."""
-    inside = np.concatenate([xyxy[:, :2] - _BORDER_PX, np.array(size) - _BORDER_PX - xyxy[:, 2:]], axis=1)
-    return np.asarray((inside < 0).any(axis=1))
+    return np.asarray(cut_sides(xyxy, size).any(axis=1))
+
+
+def cut_sides(xyxy: NDArray[np.floating], size: tuple[int, int], near: float = _BORDER_PX) -> NDArray[np.bool_]:
+    """The same by side, (n, 4): left, top, right, bottom. near: what ends so near to the border may be cut, pixels."""
+    inside = np.concatenate([xyxy[:, :2] - near, np.array(size) - near - xyxy[:, 2:]], axis=1)
+    return np.asarray(inside < 0)
 
 
 def nms(boxes: Floats, scores: Floats, iou: float) -> NDArray[np.intp]:

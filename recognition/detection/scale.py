@@ -14,7 +14,7 @@ import numpy as np
 from recognition.detection import boxes as bx
 from recognition.detection.merge import add_large, fuse, unite
 from recognition.detection.tiling import Finder, look, whole_side
-from recognition.detection.visible import weigh_visible
+from recognition.detection.visible import SURE, weigh_visible
 from recognition.settings import DetectSettings
 from recognition.types import Detections, Image
 
@@ -34,8 +34,6 @@ MAX_ZOOM = 2.0
 """Most a photo is enlarged: beyond twice its own pixels there is nothing more to see."""
 MAX_PIXELS = 20_000_000
 """Largest zoomed photo; 3,000 products of 56 pixels fill about half of it."""
-_SURE = 0.25
-"""Boxes below this score say nothing of the products' size."""
 
 
 def detect_by_size(images: Sequence[Image], find: Finder, settings: DetectSettings) -> list[Detections]:
@@ -54,7 +52,7 @@ def detect_by_size(images: Sequence[Image], find: Finder, settings: DetectSettin
     everything = range(len(images))
     longest = [max(image.shape[:2]) for image in images]
     thumbs = see(everything, [min(THUMB / side, MAX_ZOOM) for side in longest], [Detections.empty()] * len(images))
-    thumbs = [thumb.select(np.flatnonzero(thumb.scores >= _SURE)) for thumb in thumbs]
+    thumbs = [thumb.select(np.flatnonzero(thumb.scores >= SURE)) for thumb in thumbs]
     zooms = [min(COARSE / side, MAX_ZOOM) for side in longest]
     results = see(everything, zooms, thumbs)
     wanted = [_wanted_zoom(*known, settings.product_px) for known in zip(images, results, zooms, strict=True)]
@@ -74,12 +72,12 @@ def detect_by_size(images: Sequence[Image], find: Finder, settings: DetectSettin
 
 def floor_score(settings: DetectSettings) -> float:
     """Lowest score asked of the model: low enough for measuring sizes whatever is kept in the end."""
-    return min(settings.conf, _SURE)
+    return min(settings.conf, SURE)
 
 
 def typical_size(found: Detections) -> float | None:
     """Median product size (square root of box area), pixels, weighted by squared score; None without a sure box."""
-    sure = found.select(np.flatnonzero(found.scores >= _SURE))
+    sure = found.select(np.flatnonzero(found.scores >= SURE))
     if not len(sure):
         return None
     order = np.argsort(bx.sizes(sure.xyxy))

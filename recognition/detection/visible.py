@@ -10,10 +10,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from recognition.detection.boxes import cut_sides
 from recognition.types import Detections
 
-_SURE = 0.25
-"""Boxes below this score say nothing of their neighbours' size."""
+SURE = 0.25
+"""Boxes below this score say nothing of the products' size."""
 _NEAREST = 5
 _LIKE = (0.7, 1.4)
 """Range of a neighbour's other side, as a multiple of the product's own."""
@@ -39,8 +40,8 @@ def visible_share(found: Detections, width: int, height: int) -> NDArray[np.floa
     """
     boxes = found.xyxy.astype(np.float64)
     near = max(3.0, _BORDER * max(width, height))
-    cut = np.column_stack([boxes[:, :2] < near, boxes[:, 2:] > np.array([width, height]) - near])
-    whole = ~cut.any(axis=1) & (found.scores >= _SURE)
+    cut = cut_sides(boxes, (width, height), near)
+    whole = ~cut.any(axis=1) & (found.scores >= SURE)
     sides, centres = boxes[:, 2:] - boxes[:, :2], (boxes[:, :2] + boxes[:, 2:]) / 2
     share = np.ones(len(boxes))
     for axis, ends in ((0, (0, 2)), (1, (1, 3))):

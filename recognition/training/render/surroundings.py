@@ -1,4 +1,4 @@
-"""What stands about the shelves and is no product, though it looks like one: posters that show packs, boards, screens.
+"""What stands about the shelves and is no product, though it looks like one: posters that show packs, boards, panels.
 
 A detector that has only seen shelves takes every upright rectangle for a pack, and a picture of a pack for the pack.
 """
