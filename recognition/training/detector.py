@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
@@ -12,8 +11,9 @@ from pathlib import Path
 
 from recognition.detection.safe_ultralytics import export_yolo
 from recognition.errors import UsageError
-from recognition.outputs.files import replace_file, writing
+from recognition.outputs.files import replace_file
 from recognition.settings import DetectSettings
+from recognition.training.claim import claim
 from recognition.training.detector_fit import FitRequest, Machine, Say, fit, save_detector, start_file, training_device
 from recognition.training.detector_report import TrainReport, draw_curves, measure
 from recognition.training.detector_tiles import TileRequest, Tiles, prepare_tiles
@@ -21,7 +21,8 @@ from recognition.training.tiles import Progress
 from recognition.types import Failure
 
 REQUEST, DETECTOR, REPORT, CURVES = "request.json", "detector.pt", "report.json", "curves.png"
-_OURS = (REQUEST, DETECTOR, REPORT, CURVES, "kept", "run")
+_MADE = (DETECTOR, REPORT, CURVES, "kept", "run")
+"""What a training writes; tiles stay, for the next one may want the same."""
 EXPORTS = {"onnx": "onnx", "openvino": "openvino"}
 """Formats and the package that each needs."""
 _EXPORT_SIDE = 1280
@@ -68,7 +69,7 @@ def train_detector(
     _require_exporter(export)
     device = training_device(machine.device)
     start = start_file(request.fit.start)
-    _claim(request, out, overwrite)
+    claim(out / REQUEST, asdict(request), _MADE, overwrite)
     with bar("photos") as progress:
         tiles = prepare_tiles(request.tiles, out / "tiles", say, progress)
     say(f"{tiles.train} tiles of {tiles.photos} photos, {tiles.val} held-out tiles, on {device}")
@@ -88,34 +89,6 @@ def _require_exporter(export: str) -> None:
         raise UsageError(f"--export {export}", f"wanted {' or '.join(EXPORTS)}")
     if export and find_spec(EXPORTS[export]) is None:
         raise UsageError(f"--export {export} needs the package {EXPORTS[export]}", f"pip install {EXPORTS[export]}")
-
-
-def _claim(request: DetectorRequest, out: Path, overwrite: bool) -> None:
-    """Makes the folder this training's own.
-
-    Raises:
-        UsageError: it holds another training, and `overwrite` is not given, or something that is none.
-    """
-    wanted = json.dumps(asdict(request), indent=2)
-    if out.is_dir() and any(out.iterdir()):
-        if not (out / REQUEST).is_file():
-            raise UsageError(f"{out} holds something that is no training", "give an empty folder")
-        if (out / REQUEST).read_text() == wanted:
-            return
-        if not overwrite:
-            hint = "give the same command to go on with it, --overwrite to replace it, or another --out"
-            raise UsageError(f"{out} holds a training of another command", hint)
-        _clear(out)
-    with writing(out):
-        out.mkdir(parents=True, exist_ok=True)
-    replace_file(out / REQUEST, wanted.encode())
-
-
-def _clear(out: Path) -> None:
-    """Removes what a training wrote; tiles stay for the case that the new one wants the same."""
-    with writing(out):
-        for path in (out / name for name in _OURS):
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def _report(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
 from recognition.errors import UsageError
-from recognition.outputs.files import replace_file
+from recognition.training.claim import claim
 from recognition.training.encoder_blocks import PARTS, Part
 
 Loss = Literal["infonce", "sigmoid"]
@@ -130,23 +128,5 @@ class RunFolder:
         Raises:
             UsageError: the folder holds another run, or something else. OutputError: it cannot be written.
         """
-        if self.path.exists() and not self.path.is_dir():
-            raise UsageError(f"{self.path} is not a folder", "give another --out")
-        if overwrite and self.options.is_file():
-            self._clear()
-        wanted = json.dumps(options.as_dict(), indent=2).encode() + b"\n"
-        if self.options.is_file():
-            if self.options.read_bytes() != wanted:
-                hint = "give the same options to go on, another --out, or --overwrite"
-                raise UsageError(f"{self.path} holds a run of other options", hint)
-            return
-        if self.path.is_dir() and any(self.path.iterdir()):
-            raise UsageError(f"{self.path} holds something that is no training run", "give another --out")
-        self.path.mkdir(parents=True, exist_ok=True)
-        replace_file(self.options, wanted)
-
-    def _clear(self) -> None:
-        for folder in (self.packs, self.encoder):
-            shutil.rmtree(folder, ignore_errors=True)
-        for file in (self.boxes, self.likeness, self.pairs, self.checkpoint, self.report, self.options):
-            file.unlink(missing_ok=True)
+        made = (self.packs, self.encoder, self.boxes, self.likeness, self.pairs, self.checkpoint, self.report)
+        claim(self.options, options.as_dict(), [path.name for path in made], overwrite)

@@ -11,7 +11,6 @@ thousand such photos has not learnt each of their faults by heart, so what both 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,10 +23,11 @@ from recognition.detection.detector import Detector
 from recognition.detection.merge import fuse, unite
 from recognition.detection.yolo import YoloDetector
 from recognition.detection.yolo_labels import label_lines
-from recognition.errors import RecognitionError, SourceError, UsageError
+from recognition.errors import RecognitionError, SourceError
 from recognition.outputs.files import replace_file, writing
 from recognition.settings import DetectSettings
 from recognition.sources.decode import read_image
+from recognition.training.claim import claim
 from recognition.training.detector_data import Example, read_examples
 from recognition.types import Detections, Failure, Image
 from recognition.weights import detector_path
@@ -45,7 +45,7 @@ Say = Callable[[str], None]
 
 
 def relabel(
-    place: Path, judge: Detector, weights: str, out: Path, val: float, say: Say
+    place: Path, judge: Detector, weights: str, out: Path, val: float, overwrite: bool, say: Say
 ) -> tuple[int, tuple[Failure, ...]]:
     """Writes a YOLO set of the photos of `place` with new labels; how many photos, and what was left out.
 
@@ -59,7 +59,8 @@ def relabel(
         OutputError: a file cannot be written.
     """
     split = read_examples([place], val)
-    _claim(out, {"data": str(place.resolve()), "detector": weights, "val": val})
+    options = {"data": str(place.resolve()), "detector": weights, "val": val}
+    claim(out / REQUEST, options, ("train", "val", DESCRIPTION), overwrite)
     left_out = list(split.left_out)
     for use, examples, judging in (("train", split.train, judge), ("val", split.held_out, None)):
         taken: set[str] = set()
@@ -74,20 +75,6 @@ def relabel(
                 say(f"{use}: {number} of {len(examples)} photos")
     replace_file(out / DESCRIPTION, b"train: train/images\nval: val/images\nnames: {0: product}\n")
     return len(split.train), tuple(left_out)
-
-
-def _claim(out: Path, request: dict[str, object]) -> None:
-    """Makes the folder this set's own.
-
-    Raises:
-        UsageError: it holds something else. OutputError: it cannot be written.
-    """
-    wanted, made = json.dumps(request).encode(), out / REQUEST
-    if out.is_dir() and any(out.iterdir()) and not (made.is_file() and made.read_bytes() == wanted):
-        raise UsageError(f"{out} holds something else", "give an empty folder, or the command that it was made with")
-    with writing(out):
-        out.mkdir(parents=True, exist_ok=True)
-    replace_file(made, wanted)
 
 
 def _write(folder: Path, name: str, example: Example, judge: Detector | None) -> None:
@@ -133,13 +120,13 @@ def main() -> None:
     parser.add_argument("--val", type=float, default=0.05, help="share of photos that stay as they are, to measure on")
     parser.add_argument("--device", default="auto", help="as for run")
     parser.add_argument("--out", type=Path, required=True, help="folder of the new set; the same command goes on in it")
+    parser.add_argument("--overwrite", action="store_true", help="replace the set that --out holds")
     options = parser.parse_args()
     try:
         file = detector_path(options.detector).resolve()
         judge = YoloDetector(file, replace(SETTINGS, device=options.device))
-        photos, left_out = relabel(
-            options.data, judge, str(file), options.out, options.val, partial(print, file=sys.stderr)
-        )
+        say = partial(print, file=sys.stderr)
+        photos, left_out = relabel(options.data, judge, str(file), options.out, options.val, options.overwrite, say)
     except RecognitionError as error:
         parser.exit(error.exit_code, f"error: {error.message} ({error.hint})\n")
     except KeyboardInterrupt:

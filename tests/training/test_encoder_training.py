@@ -117,7 +117,7 @@ def test_a_folder_of_something_else_is_left_alone(options: EncoderOptions, tmp_p
     out.mkdir()
     (out / "letter.txt").write_text("dear")
     for overwrite in (False, True):
-        with pytest.raises(UsageError, match="no training run"):
+        with pytest.raises(UsageError, match="no training made"):
             go(options, out, overwrite)
     assert [p.name for p in out.iterdir()] == ["letter.txt"]
 

@@ -89,7 +89,7 @@ def shelf(folder: Path, count: int = 4) -> Path:
 
 def test_the_new_set_is_trained_on_and_keeps_what_it_is_measured_on(tmp_path: Path) -> None:
     photos, left_out = relabel(
-        shelf(tmp_path / "old"), Judge((OTHER, 0.9)), "judge.pt", tmp_path / "new", 0.25, lambda text: None
+        shelf(tmp_path / "old"), Judge((OTHER, 0.9)), "judge.pt", tmp_path / "new", 0.25, False, lambda text: None
     )
     assert (photos, left_out) == (3, ())
     split = read_examples([tmp_path / "new"], 0.5)
@@ -101,32 +101,35 @@ def test_the_new_set_is_trained_on_and_keeps_what_it_is_measured_on(tmp_path: Pa
 
 def test_it_goes_on_where_it_stopped(tmp_path: Path) -> None:
     old, new = shelf(tmp_path / "old"), tmp_path / "new"
-    relabel(old, Judge(), "judge.pt", new, 0.25, lambda text: None)
+    relabel(old, Judge(), "judge.pt", new, 0.25, False, lambda text: None)
     written = sorted(new.rglob("*.txt"))
     written[0].unlink()
     judge = Judge((OTHER, 0.9))
-    relabel(old, judge, "judge.pt", new, 0.25, lambda text: None)
+    relabel(old, judge, "judge.pt", new, 0.25, False, lambda text: None)
     assert judge.asked == 1
     assert sorted(new.rglob("*.txt")) == written
 
 
-def test_a_folder_of_another_set_is_refused(tmp_path: Path) -> None:
+def test_a_folder_of_another_set_is_refused_or_replaced(tmp_path: Path) -> None:
     old = shelf(tmp_path / "old")
-    relabel(old, Judge(), "judge.pt", tmp_path / "new", 0.25, lambda text: None)
-    with pytest.raises(UsageError, match="something else"):
-        relabel(old, Judge(), "other.pt", tmp_path / "new", 0.25, lambda text: None)
+    relabel(old, Judge(), "judge.pt", tmp_path / "new", 0.25, False, lambda text: None)
+    with pytest.raises(UsageError, match="another command"):
+        relabel(old, Judge(), "other.pt", tmp_path / "new", 0.25, False, lambda text: None)
+    judge = Judge((OTHER, 0.9))
+    relabel(old, judge, "other.pt", tmp_path / "new", 0.25, True, lambda text: None)
+    assert judge.asked == 3
 
 
 def test_photos_of_one_name_are_kept_apart(tmp_path: Path) -> None:
     shelf(tmp_path / "old/a"), shelf(tmp_path / "old/b")
-    relabel(tmp_path / "old", Judge(), "judge.pt", tmp_path / "new", 0.25, lambda text: None)
+    relabel(tmp_path / "old", Judge(), "judge.pt", tmp_path / "new", 0.25, False, lambda text: None)
     assert len(list((tmp_path / "new").rglob("images/*"))) == len(list((tmp_path / "new").rglob("labels/*"))) == 8
 
 
 def test_a_broken_photo_is_left_out_and_told(tmp_path: Path) -> None:
     old = shelf(tmp_path / "old")
     (old / "images/2.png").write_bytes(b"no picture")
-    _, left_out = relabel(old, Judge(), "judge.pt", tmp_path / "new", 0.25, lambda text: None)
+    _, left_out = relabel(old, Judge(), "judge.pt", tmp_path / "new", 0.25, False, lambda text: None)
     assert [Path(failure.source).name for failure in left_out] == ["2.png"]
     assert len(list((tmp_path / "new").rglob("*.txt"))) == 3
 
@@ -142,7 +145,7 @@ def test_scores_of_a_csv_count_and_a_folder_without_photos_is_refused(tmp_path: 
     (mixed,) = read_labelled(tmp_path / "boxes.csv")
     assert mixed.scores is not None and mixed.scores[0] == 1  # of people: counts whole, and does not stop the reader
     with pytest.raises(UsageError):
-        relabel(tmp_path / "nowhere", Judge(), "judge.pt", tmp_path / "new", 0.1, lambda text: None)
+        relabel(tmp_path / "nowhere", Judge(), "judge.pt", tmp_path / "new", 0.1, False, lambda text: None)
 
 
 def test_the_command_line_says_what_it_did(tmp_path: Path) -> None:
