@@ -55,12 +55,12 @@ class IvfIndex:
         Raises:
             FileNotFoundError: the file is gone. DatabaseDamagedError: FAISS cannot read it.
         """
-        path.stat()
         try:
             self._index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
             self.cells = int(self._index.nlist)
             (self.kind,) = (kind for kind, code in _CODES.items() if code == self._index.sq.qtype)
         except (RuntimeError, AttributeError, ValueError) as error:
+            path.stat()  # FAISS tells a missing file from a damaged one in words alone; a writer may have removed it now
             raise DatabaseDamagedError(f"{path}: the index cannot be read", REMAKE) from error
         self._vectors = vectors
         self.nprobe = nprobe

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import faiss
 import numpy as np
 import pytest
 
@@ -115,6 +116,22 @@ def test_readers_search_all_the_while(folder: Path, unit: Unit) -> None:
         stop.set()
         thread.join()
     assert not wrong
+
+
+def test_an_index_that_goes_as_it_is_opened(folder: Path, unit: Unit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader that finds the old index gone between its look at it and FAISS's takes the new one."""
+    read_index, opened = faiss.read_index, []
+
+    def read(path: str, *flags: int) -> object:
+        opened.append(Path(path).name)
+        if len(opened) == 1:
+            compact(folder)
+        return read_index(path, *flags)
+
+    monkeypatch.setattr(faiss, "read_index", read)
+    with SkuDatabase.open(folder) as reader:
+        check(reader, unit)
+    assert opened[0] == "index-2.faiss" and opened[-1] == "index-3.faiss"
 
 
 def test_compacting_waits_for_no_writer(folder: Path, open_writer: Writer) -> None:
