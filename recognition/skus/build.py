@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
 from recognition.embedding.encoder import Encoder
 from recognition.errors import CatalogError, EncoderError, SourceError
+from recognition.parallel import map_ahead, thread_pool
 from recognition.skus.intake import filled
 from recognition.skus.known import Key, Known, portions
 from recognition.skus.ledger import Counts, Ledger
@@ -30,10 +28,6 @@ THUMBNAILS_UP_TO = 500_000
 """Above this many references the catalogue keeps no thumbnails: they would be most of its size."""
 CHUNK = 1024
 METADATA_ROWS = 10_000
-THREADS = min(8, os.cpu_count() or 1)
-
-_In = TypeVar("_In")
-_Out = TypeVar("_Out")
 
 
 @dataclass(frozen=True)
@@ -82,8 +76,7 @@ def build_database(
     with ExitStack() as stack:
         writer = stack.enter_context(DatabaseWriter(folder, encoder.name, encoder.dim, encoder.fingerprint))
         known = stack.enter_context(Known(folder))
-        pool = ThreadPoolExecutor(THREADS)
-        stack.callback(pool.shutdown, cancel_futures=True)
+        pool = stack.enter_context(thread_pool())
         run = _Build(catalog, writer, known, encoder, pool, batch, keep, commit_seconds, progress, on_commit)
         counts = run.all(prune)
         if writer.index_is_due():
@@ -181,7 +174,7 @@ class _Build:
         if vectors is not None:
             self._take_ready(vectors, new)
             return
-        loading = _ahead(self._pool, lambda item: _load(item[1].image), new, 2 * self._batch)
+        loading = map_ahead(self._pool, lambda item: _load(item[1].image), new, 2 * self._batch)
         for part in portions(zip(new, loading, strict=True), self._batch):
             good = [(item, image) for item, image in part if not isinstance(image, SourceError)]
             made = self._encoder.encode([image for _, image in good]) if good else ()
@@ -227,17 +220,6 @@ class _Build:
     def _reject(self, row: CatalogRow, column: str, error: str, hint: str) -> None:
         self._catalog.report(CatalogProblem(row.line, row.sku.sku, column, error, hint, rejected=True), late=True)
         self._step()
-
-
-def _ahead(pool: ThreadPoolExecutor, work: Callable[[_In], _Out], items: Iterable[_In], ahead: int) -> Iterator[_Out]:
-    """The results in order, with at most `ahead` of them waiting in memory."""
-    running: deque[Future[_Out]] = deque()
-    for item in items:
-        running.append(pool.submit(work, item))
-        if len(running) > ahead:
-            yield running.popleft().result()
-    while running:
-        yield running.popleft().result()
 
 
 def _digest(image: Path) -> str | SourceError:

@@ -60,7 +60,7 @@ class IvfIndex:
             self.cells = int(self._index.nlist)
             (self.kind,) = (kind for kind, code in _CODES.items() if code == self._index.sq.qtype)
         except (RuntimeError, AttributeError, ValueError) as error:
-            path.stat()  # FAISS tells a missing file from a damaged one in words alone; a writer may have removed it now
+            path.stat()  # a writer may have removed it: FAISS tells that from damage in words alone
             raise DatabaseDamagedError(f"{path}: the index cannot be read", REMAKE) from error
         self._vectors = vectors
         self.nprobe = nprobe

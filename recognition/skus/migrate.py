@@ -7,7 +7,6 @@ on where it stopped. It holds the write lock while it runs; what other writers c
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,7 @@ import numpy as np
 
 from recognition.embedding.encoder import Encoder
 from recognition.errors import DatabaseError, SourceError
+from recognition.parallel import thread_pool
 from recognition.skus.generations import move_rows, with_index
 from recognition.skus.intake import find_image, is_file
 from recognition.skus.migration_log import (
@@ -45,7 +45,6 @@ from recognition.skus.thumbnails import decode_thumbnail
 from recognition.skus.vectors import check_blocks, map_vectors, unit_halves
 from recognition.types import Image
 
-THREADS = min(8, os.cpu_count() or 1)
 _REFERENCES = """
 SELECT reference.row, sku.sku, image, picture FROM json_each(?) AS wanted
 CROSS JOIN reference ON reference.row = wanted.value
@@ -129,7 +128,7 @@ def migrate_database(
         # Without any picture the folder is wrong: nobody wants to lose everything.
         if lost and not (without_lost and (rows or read_migration(db).rows)):
             raise _refusal(folder, list(lost.values()))
-        with ThreadPoolExecutor(THREADS) as pool:
+        with thread_pool() as pool:
             run = _Run(db, folder, encoder, pictures, without_lost, pool)
             for start in range(0, len(rows), batch):
                 run.embed(rows[start : start + batch])

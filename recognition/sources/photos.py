@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 
 from recognition.errors import SourceError
+from recognition.parallel import map_ahead, thread_pool
 from recognition.sources.advice import photo_advice
 from recognition.sources.decode import read_image
 from recognition.sources.inputs import expand_inputs
@@ -15,6 +13,7 @@ from recognition.sources.meta import PhotoMeta, match_meta
 from recognition.types import Failure, Frame
 
 _NOTHING = PhotoMeta("")
+_Photo = tuple[str, PhotoMeta]
 
 
 def read_photos(
@@ -34,23 +33,16 @@ def read_photos(
     sources = expand_inputs(inputs)
     rows = match_meta(meta or {}, sources)
     wanted = ((source, rows.get(source, _NOTHING)) for source in sources if skip is None or not skip(source))
-    return _ahead(wanted, max(ahead, 1), max(workers, 1))
+    return _frames(wanted, max(ahead, 1), max(workers, 1))
 
 
-def _ahead(wanted: Iterable[tuple[str, PhotoMeta]], ahead: int, workers: int) -> Generator[Frame | Failure, None, None]:
-    todo = iter(wanted)
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="read-photos")
-    try:
-        waiting = deque(pool.submit(_read, *photo) for photo in islice(todo, ahead))
-        while waiting:
-            first = waiting.popleft()
-            waiting.extend(pool.submit(_read, *photo) for photo in islice(todo, 1))
-            yield first.result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+def _frames(wanted: Iterable[_Photo], ahead: int, workers: int) -> Generator[Frame | Failure, None, None]:
+    with thread_pool(workers, "read-photos") as pool:
+        yield from map_ahead(pool, _read, wanted, ahead)
 
 
-def _read(source: str, row: PhotoMeta) -> Frame | Failure:
+def _read(photo: _Photo) -> Frame | Failure:
+    source, row = photo
     try:
         decoded = read_image(source)
     except SourceError as error:

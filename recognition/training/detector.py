@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,8 +15,7 @@ from recognition.settings import DetectSettings
 from recognition.training.claim import claim
 from recognition.training.detector_fit import FitRequest, Machine, Say, fit, save_detector, start_file, training_device
 from recognition.training.detector_report import TrainReport, draw_curves, measure
-from recognition.training.detector_tiles import TileRequest, Tiles, prepare_tiles
-from recognition.training.tiles import Progress
+from recognition.training.detector_tiles import Bar, TileRequest, Tiles, prepare_tiles
 from recognition.types import Failure
 
 REQUEST, DETECTOR, REPORT, CURVES = "request.json", "detector.pt", "report.json", "curves.png"
@@ -26,8 +24,6 @@ _MADE = (DETECTOR, REPORT, CURVES, "kept", "run")
 EXPORTS = {"onnx": "onnx", "openvino": "openvino"}
 """Formats and the package that each needs."""
 _EXPORT_SIDE = 1280
-
-Bar = Callable[[str], AbstractContextManager[Progress]]
 
 
 @dataclass(frozen=True)
@@ -70,8 +66,7 @@ def train_detector(
     device = training_device(machine.device)
     start = start_file(request.fit.start)
     claim(out / REQUEST, asdict(request), _MADE, overwrite)
-    with bar("photos") as progress:
-        tiles = prepare_tiles(request.tiles, out / "tiles", say, progress)
+    tiles = prepare_tiles(request.tiles, out / "tiles", say, bar)
     say(f"{tiles.train} tiles of {tiles.photos} photos, {tiles.val} held-out tiles, on {device}")
     last = fit(request.fit, tiles.data, out, request.tiles.tile, request.tiles.seed, machine, say)
     save_detector(last, out / DETECTOR)

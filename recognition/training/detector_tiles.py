@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,11 +23,14 @@ from recognition.training.render.pairs import Rgb, render_training_shelves
 from recognition.training.tiles import Cut, Progress, TileSettings, write_tiles
 from recognition.types import Failure
 
-MADE = "made.json"
+REQUEST, MADE = "request.json", "made.json"
+"""What the tiles are of; what they came to, written last."""
 MEASURED = 100
 """Most held-out photos that a detector is measured on, spread evenly."""
 _VAL_SHARE = 0.25
 _PACKSHOTS, _PACKSHOT_PX = 2000, 512
+
+Bar = Callable[[str], AbstractContextManager[Progress]]
 
 
 @dataclass(frozen=True)
@@ -55,32 +60,36 @@ class Tiles:
     left_out: tuple[Failure, ...]
 
 
-def prepare_tiles(request: TileRequest, folder: Path, say: Say, progress: Progress) -> Tiles:
-    """Writes the tiles into `folder`, or finds them there as an earlier call with the same request left them.
+def prepare_tiles(request: TileRequest, folder: Path, say: Say, bar: Bar) -> Tiles:
+    """Writes the tiles into `folder`, or finds them there as an earlier call with the same request left them; of one
+    that was stopped, rendered shelves are kept.
+
+    bar: gives a progress bar by its name.
 
     Raises:
         UsageError: the data or catalogue cannot be read, or too few photos are there.
         SourceError: not one photo to train on, or none to measure on, can be read.
         OutputError: a file cannot be written.
     """
-    made = folder / MADE
-    if not made.is_file() or json.loads(made.read_text())["request"] != _plain(request):
+    asked, wanted = folder / REQUEST, json.dumps(asdict(request))
+    if not asked.is_file() or asked.read_text() != wanted:
         with writing(folder):
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
-        replace_file(made, json.dumps(_make(request, folder, say, progress)).encode())
+        replace_file(asked, wanted.encode())
+    if not (folder / MADE).is_file():
+        replace_file(folder / MADE, json.dumps(_make(request, folder, say, bar)).encode())
     return _load(folder)
 
 
-def _plain(request: TileRequest) -> dict[str, object]:
-    return {**asdict(request), "data": list(request.data)}
-
-
-def _make(request: TileRequest, folder: Path, say: Say, progress: Progress) -> dict[str, object]:
-    split = _joined(request, folder, say)
+def _make(request: TileRequest, folder: Path, say: Say, bar: Bar) -> dict[str, object]:
+    split = _joined(request, folder, say, bar)
     settings = TileSettings(size=request.tile)
+    for part in ("train", "val"):
+        shutil.rmtree(folder / part, ignore_errors=True)
     say(f"cutting tiles of {len(split.train)} photos to train on and {len(split.held_out)} to measure on")
-    train = write_tiles(split.train, folder / "train", request.seed, settings, progress=progress)
+    with bar("photos") as progress:
+        train = write_tiles(split.train, folder / "train", request.seed, settings, progress=progress)
     val = write_tiles(split.held_out, folder / "val", request.seed, settings, _VAL_SHARE)
     left_out = [*split.left_out, *train.left_out, *val.left_out]
     for cut, use in ((train, "train on"), (val, "measure on")):
@@ -89,7 +98,7 @@ def _make(request: TileRequest, folder: Path, say: Say, progress: Progress) -> d
         (folder / "data.yaml").write_text("train: train/images\nval: val/images\nnames: {0: product}\n")
     every = -(-len(val.measured) // MEASURED)
     return {
-        "request": _plain(request), "photos": len(train.measured), "train": train.tiles, "val": val.tiles,
+        "photos": len(train.measured), "train": train.tiles, "val": val.tiles,
         "measured": [[str(path), boxes.tolist()] for path, boxes in val.measured[::every]],
         "left_out": [asdict(failure) for failure in left_out],
     }  # fmt: skip
@@ -109,14 +118,15 @@ def _load(folder: Path) -> Tiles:
     return Tiles(folder / "data.yaml", made["photos"], made["train"], made["val"], measured, left_out)
 
 
-def _joined(request: TileRequest, folder: Path, say: Say) -> Split:
+def _joined(request: TileRequest, folder: Path, say: Say, bar: Bar) -> Split:
     """Photos and rendered shelves. Rendered ones are measured on only where there are no photos."""
     photos = read_examples([Path(place) for place in request.data], request.val)
     if request.rendered:
         packshots, failures = _packshots(request)
         own = f" with {len(packshots)} packshots" if packshots else ""
-        say(f"rendering {request.rendered} shelves{own}, about a second each")
-        render_training_shelves(folder / "rendered", request.rendered, request.seed, packshots)
+        say(f"rendering {request.rendered} shelves{own}, about a second each on a core")
+        with bar("shelves") as progress:
+            render_training_shelves(folder / "rendered", request.rendered, request.seed, packshots, progress)
         shelves = read_examples([folder / "rendered"], request.val)
         train = (*photos.train, *shelves.train, *(shelves.held_out if photos.held_out else ()))
         left_out = (*photos.left_out, *failures)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
 import signal
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from pickle import UnpicklingError
 from types import FrameType
@@ -21,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from recognition.errors import EncoderError, OutputError, WeightsError
+from recognition.parallel import THREADS, map_ahead, thread_pool
 from recognition.training.contrast import Keys, perhaps_same, share_right
 from recognition.training.encoder_net import EncoderNet
 from recognition.training.views import Batch, Batches
@@ -33,7 +32,6 @@ WARM_UP, WARM_SHARE = 100, 0.1
 LEAST_RATE = 0.01
 AVERAGE = 0.998
 CHECKPOINT_EVERY_S = 240
-MOST_WORKERS = 8
 
 
 @dataclass(frozen=True)
@@ -234,22 +232,9 @@ def _moving(net: EncoderNet) -> dict[str, Tensor]:
 @contextmanager
 def _drawn_ahead(batches: Batches, trainer: Trainer) -> Iterator[Iterator[Batch]]:
     """Batches from the next step on, drawn in threads: one on a CPU, which the network needs itself."""
-    workers = 1 if trainer.net.device.type == "cpu" else min(MOST_WORKERS, os.cpu_count() or 1)
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="draw-batches")
-    first = trainer.step_number
-    waiting = deque(pool.submit(batches.draw, first + i) for i in range(2 * workers))
-
-    def forever() -> Iterator[Batch]:
-        step = first + 2 * workers
-        while True:
-            waiting.append(pool.submit(batches.draw, step))
-            step += 1
-            yield waiting.popleft().result()
-
-    try:
-        yield forever()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    workers = 1 if trainer.net.device.type == "cpu" else THREADS
+    with thread_pool(workers, "draw-batches") as pool:
+        yield map_ahead(pool, batches.draw, count(trainer.step_number), 2 * workers)
 
 
 @contextmanager

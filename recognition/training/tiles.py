@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from recognition.detection.yolo_labels import label_lines
 from recognition.errors import SourceError
 from recognition.outputs.files import writing
+from recognition.parallel import THREADS, map_ahead, thread_pool
 from recognition.settings import DetectSettings
 from recognition.sources.decode import read_image
 from recognition.training.detector_data import Example
@@ -148,25 +149,34 @@ def write_tiles(
         OutputError: a file cannot be written.
     """
     settings = settings or TileSettings()
-    written, measured, left_out = 0, [], []
     with writing(out):
         for folder in ("images", "labels"):
             (out / folder).mkdir(parents=True, exist_ok=True)
-    for number, example in enumerate(examples):
-        progress(number, len(examples))
+
+    def cut(numbered: tuple[int, Example]) -> Cut:
+        number, example = numbered
         try:
             image = read_image(example.path).image
         except SourceError as error:
-            left_out.append(Failure(str(example.path), 0, "read", error.message, error.hint))
-            continue
+            return Cut(left_out=[Failure(str(example.path), 0, "read", error.message, error.hint)])
         height, width = image.shape[:2]
         boxes = example.in_pixels(width, height)
-        measured.append((example.path, boxes))
         rng = random.Random(f"{seed}/{example.path.name}")
         count = max(1, round(share * tile_count(width, height, boxes, settings.size)))
         # The number tells apart photos of the same name in different folders.
-        written += _write(cut_tiles(image, boxes, count, rng, settings), out, f"{number:06d}_{example.path.stem}", rng)
-    return Cut(written, measured, left_out)
+        tiles = cut_tiles(image, boxes, count, rng, settings)
+        return Cut(_write(tiles, out, f"{number:06d}_{example.path.stem}", rng), [(example.path, boxes)])
+
+    parts = []
+    with thread_pool(name="cut-tiles") as pool:
+        for part in map_ahead(pool, cut, enumerate(examples), 2 * THREADS):
+            parts.append(part)
+            progress(len(parts), len(examples))
+    return Cut(
+        sum(part.tiles for part in parts),
+        [photo for part in parts for photo in part.measured],
+        [failure for part in parts for failure in part.left_out],
+    )
 
 
 def _write(

@@ -148,16 +148,16 @@ def test_the_report_is_documented() -> None:
 def test_tiles_are_made_once_and_anew_for_another_request(tmp_path: Path) -> None:
     data = shelves(tmp_path / "data")
     wanted = request(data).tiles
-    tiles = prepare_tiles(wanted, tmp_path / "tiles", quiet, quiet)
+    tiles = prepare_tiles(wanted, tmp_path / "tiles", quiet, no_bar)
     assert (tiles.photos, tiles.left_out) == (3, ())
     assert [path.name for path, _ in tiles.measured] == ["0.png"]
     assert tiles.measured[0][1].shape == (10, 4)
     assert tiles.train == len(list((tmp_path / "tiles/train/images").iterdir())) > tiles.val > 0
     assert yaml.safe_load(tiles.data.read_text())["names"] == {0: "product"}
     (data / "images/1.png").unlink()
-    again = prepare_tiles(wanted, tmp_path / "tiles", quiet, quiet)
+    again = prepare_tiles(wanted, tmp_path / "tiles", quiet, no_bar)
     assert (again.photos, again.train, again.val) == (tiles.photos, tiles.train, tiles.val)
-    other = prepare_tiles(replace(wanted, seed=8), tmp_path / "tiles", quiet, quiet)
+    other = prepare_tiles(replace(wanted, seed=8), tmp_path / "tiles", quiet, no_bar)
     assert other.photos == 2
 
 
@@ -165,7 +165,7 @@ def test_tiles_that_were_not_finished_are_made_again(tmp_path: Path) -> None:
     stray = tmp_path / "tiles/train/images/half.jpg"
     stray.parent.mkdir(parents=True)
     stray.write_bytes(b"")
-    prepare_tiles(request(shelves(tmp_path / "data")).tiles, tmp_path / "tiles", quiet, quiet)
+    prepare_tiles(request(shelves(tmp_path / "data")).tiles, tmp_path / "tiles", quiet, no_bar)
     assert not stray.exists()
 
 
@@ -174,12 +174,12 @@ def test_broken_photos_are_left_out_until_none_is_left(tmp_path: Path) -> None:
     (data / "images/2.png").write_bytes(b"broken")
     wanted = request(data).tiles
     for _ in range(2):  # told again when the tiles are found
-        tiles = prepare_tiles(wanted, tmp_path / "tiles", quiet, quiet)
+        tiles = prepare_tiles(wanted, tmp_path / "tiles", quiet, no_bar)
         assert [Path(failure.source).name for failure in tiles.left_out] == ["2.png"]
     for photo in (data / "images").iterdir():
         photo.write_bytes(b"broken")
     with pytest.raises(SourceError, match=r"no photo to train on.+\d\.png"):
-        prepare_tiles(wanted, tmp_path / "other", quiet, quiet)
+        prepare_tiles(wanted, tmp_path / "other", quiet, no_bar)
 
 
 def catalogue(folder: Path, names: str) -> Path:
@@ -194,10 +194,9 @@ def rendered(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int, list[tuple
     """Shelves are drawn by `shelves` above; what the renderer was asked for."""
     asked = []
 
-    def render(out: Path, count: int, seed: int, packshots: Any) -> int:
+    def render(out: Path, count: int, seed: int, packshots: Any, progress: Any) -> None:
         shelves(out, count)
         asked.append((count, seed, [picture.shape for picture in packshots]))
-        return count
 
     monkeypatch.setattr(detector_tiles, "render_training_shelves", render)
     return asked
@@ -207,20 +206,20 @@ def test_rendered_shelves_carry_the_catalogues_packs(tmp_path: Path, monkeypatch
     asked = rendered(monkeypatch)
     catalog = str(catalogue(tmp_path / "catalog", "abc"))
     wanted = TileRequest(catalog=catalog, rendered=6, tile=64, seed=3)
-    tiles = prepare_tiles(wanted, tmp_path / "tiles", quiet, quiet)
+    tiles = prepare_tiles(wanted, tmp_path / "tiles", quiet, no_bar)
     assert asked == [(6, 3, [(341, 512, 3)])]
     assert (tiles.photos, len(tiles.measured)) == (5, 1)
     assert len(tiles.left_out) == 2, "b is no picture, c is not there"
     with pytest.raises(SourceError, match="not one packshot"):
-        prepare_tiles(replace(wanted, catalog=str(catalogue(tmp_path / "bad", "b"))), tmp_path / "t", quiet, quiet)
+        prepare_tiles(replace(wanted, catalog=str(catalogue(tmp_path / "bad", "b"))), tmp_path / "t", quiet, no_bar)
     with pytest.raises(CatalogError):
-        prepare_tiles(replace(wanted, catalog=str(tmp_path / "none.csv")), tmp_path / "t", quiet, quiet)
+        prepare_tiles(replace(wanted, catalog=str(tmp_path / "none.csv")), tmp_path / "t", quiet, no_bar)
 
 
 def test_beside_photos_rendered_shelves_are_all_trained_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rendered(monkeypatch)
     wanted = replace(request(shelves(tmp_path / "data")).tiles, rendered=5)
-    tiles = prepare_tiles(wanted, tmp_path / "tiles", quiet, quiet)
+    tiles = prepare_tiles(wanted, tmp_path / "tiles", quiet, no_bar)
     assert tiles.photos == 3 + 5
     assert [path.parent.parent.name for path, _ in tiles.measured] == ["data"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -73,14 +74,40 @@ def test_shelf_view_shows_the_pack() -> None:
 def test_training_shelves_are_written_with_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pairs, "random_style", lambda rng: SceneStyle(320, 240))
     shot = draw_packshot(training_world(7)[0], 120)
-    assert render_training_shelves(tmp_path / "none", 0, 1) == 0
-    labels = render_training_shelves(tmp_path, 2, 1, [shot])
+    render_training_shelves(tmp_path / "none", 0, 1)
+    steps: list[tuple[int, int]] = []
+    render_training_shelves(tmp_path, 2, 1, [shot], lambda *step: steps.append(step))
+    assert steps == [(1, 2), (2, 2)]
     rows = [r for f in sorted((tmp_path / "labels").glob("*.txt")) for r in f.read_text().splitlines()]
-    assert len(rows) == labels > 10
+    assert len(rows) > 10
     assert all(r.startswith("0 ") and all(0 <= float(v) <= 1 for v in r.split()[1:]) for r in rows)
     images = sorted((tmp_path / "images").glob("*.jpg"))
     assert [i.stem for i in images] == [f.stem for f in sorted((tmp_path / "labels").glob("*.txt"))]
     assert cv2.imread(str(images[0])).shape == (240, 320, 3)
+
+
+def test_rendering_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pairs, "random_style", lambda rng: SceneStyle(160, 120))
+    render_training_shelves(tmp_path / "whole", 4, 1)
+    drawn: list[int] = []
+    render_scene = pairs.render_scene
+
+    def render(*scene: Any) -> Any:
+        drawn.append(scene[2])
+        if len(drawn) == 3:
+            raise KeyboardInterrupt
+        return render_scene(*scene)
+
+    monkeypatch.setattr(pairs, "THREADS", 1)
+    monkeypatch.setattr(pairs, "render_scene", render)
+    with pytest.raises(KeyboardInterrupt):
+        render_training_shelves(tmp_path / "stopped", 4, 1)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "stopped").rglob("*.*")}
+    assert before
+    render_training_shelves(tmp_path / "stopped", 4, 1)
+    assert all(path.stat().st_mtime_ns == time for path, time in before.items())
+    for path in (tmp_path / "whole").rglob("*.*"):
+        assert path.read_bytes() == (tmp_path / "stopped" / path.relative_to(tmp_path / "whole")).read_bytes()
 
 
 def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

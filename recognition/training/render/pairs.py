@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,13 +10,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from recognition.errors import OutputError, UsageError
+from recognition.errors import UsageError
+from recognition.outputs.files import replace_file, writing
+from recognition.parallel import THREADS, map_ahead, thread_pool
 from recognition.training.render.brands import RESERVED_SEEDS, PackDesign, make_brand_world
 from recognition.training.render.camera import develop, jpeg_bytes, random_look
 from recognition.training.render.canvas import blend
 from recognition.training.render.gondola import Stock
 from recognition.training.render.multipacks import random_bundles
-from recognition.training.render.scene import random_style, render_scene
+from recognition.training.render.scene import Scene, random_style, render_scene
 from recognition.training.render.truth import yolo_lines
 
 Rgb = NDArray[np.uint8]
@@ -35,11 +37,18 @@ def training_world(seed: int, brands: int = 6, skus_per_brand: int = 5) -> list[
     return make_brand_world(seed, brands, skus_per_brand)
 
 
-def render_training_shelves(out: Path, count: int, seed: int, packshots: Sequence[Rgb] = ()) -> int:
-    """Writes `count` scenes of random worlds as `out/images/*.jpg` and `out/labels/*.txt`; the number of labels.
+def render_training_shelves(
+    out: Path,
+    count: int,
+    seed: int,
+    packshots: Sequence[Rgb] = (),
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
+    """Writes `count` scenes of random worlds as `out/images/*.jpg` and `out/labels/*.txt`.
 
     packshots: RGB pictures on white that are put on the shelves among the invented packs. Labels are in YOLO format,
-    one class; products of which less than 30 % can be seen have none.
+    one class; products of which less than 30 % can be seen have none. What an earlier call with the same arguments has
+    written is passed over, so that it goes on where it was stopped.
 
     Raises:
         UsageError: the seed is one kept for samples/.
@@ -47,29 +56,36 @@ def render_training_shelves(out: Path, count: int, seed: int, packshots: Sequenc
     """
     if seed in RESERVED_SEEDS:
         raise UsageError(f"seed {seed} belongs to samples/", "train on any other seed")
-    labels = 0
     cut = [cut_out(picture) for picture in packshots]
-    for number in range(count):
-        rng = np.random.default_rng([seed, number, 5])
-        world = seed * 1_000_003 + number
-        designs = training_world(world, int(rng.integers(3, 10)), int(rng.integers(3, 7)))
-        stock = Stock.of(designs, known=[bool(v) for v in rng.random(len(designs)) > 0.15])
-        bundles = int(rng.integers(1, 6)) if rng.random() < _BUNDLED else 0
-        stock = stock.with_bundles(random_bundles(designs, bundles, rng))
-        if cut:
-            stock = stock.with_pictures([cut[int(i)] for i in rng.integers(len(cut), size=min(len(cut), 12))])
-        scene = render_scene(stock, random_style(rng), world)
-        height, width = scene.image.shape[:2]
+    for folder in ("images", "labels"):
+        with writing(out):
+            (out / folder).mkdir(parents=True, exist_ok=True)
+
+    def render(number: int) -> None:
         name = f"r{seed}_{number:05d}"
-        try:
-            for folder in ("images", "labels"):
-                (out / folder).mkdir(parents=True, exist_ok=True)
-            (out / "images" / f"{name}.jpg").write_bytes(jpeg_bytes(scene.image, scene.jpeg))
-            (out / "labels" / f"{name}.txt").write_text(yolo_lines(scene.truth, width, height), encoding="utf-8")
-        except OSError as error:
-            raise OutputError(f"cannot write {out}: {error}", "give a folder that can be written to") from error
-        labels += len(scene.truth.products)
-    return labels
+        labels = out / "labels" / f"{name}.txt"
+        if labels.is_file():  # written last
+            return
+        scene = _training_shelf(number, seed, cut)
+        height, width = scene.image.shape[:2]
+        replace_file(out / "images" / f"{name}.jpg", jpeg_bytes(scene.image, scene.jpeg))
+        replace_file(labels, yolo_lines(scene.truth, width, height).encode())
+
+    with thread_pool(name="render-shelves") as pool:
+        for done, _ in enumerate(map_ahead(pool, render, range(count), 2 * THREADS)):
+            progress(done + 1, count)
+
+
+def _training_shelf(number: int, seed: int, cut: Sequence[NDArray[np.uint8]]) -> Scene:
+    rng = np.random.default_rng([seed, number, 5])
+    world = seed * 1_000_003 + number
+    designs = training_world(world, int(rng.integers(3, 10)), int(rng.integers(3, 7)))
+    stock = Stock.of(designs, known=[bool(v) for v in rng.random(len(designs)) > 0.15])
+    bundles = int(rng.integers(1, 6)) if rng.random() < _BUNDLED else 0
+    stock = stock.with_bundles(random_bundles(designs, bundles, rng))
+    if cut:
+        stock = stock.with_pictures([cut[int(i)] for i in rng.integers(len(cut), size=min(len(cut), 12))])
+    return render_scene(stock, random_style(rng), world)
 
 
 def cut_out(packshot: Rgb) -> NDArray[np.uint8]:
