@@ -216,6 +216,25 @@ def test_rendered_shelves_carry_the_catalogues_packs(tmp_path: Path, monkeypatch
         prepare_tiles(replace(wanted, catalog=str(tmp_path / "none.csv")), tmp_path / "t", quiet, no_bar)
 
 
+def test_rendered_shelves_of_a_stopped_run_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[bool] = []
+
+    def render(out: Path, count: int, *_: Any) -> None:
+        found.append(out.exists())
+        if not out.exists():
+            shelves(out, count)
+
+    monkeypatch.setattr(detector_tiles, "render_training_shelves", render)
+    wanted = TileRequest(rendered=4, tile=64, val=0.25)
+    whole = prepare_tiles(wanted, tmp_path / "tiles", quiet, no_bar)
+    (tmp_path / "tiles" / detector_tiles.MADE).unlink()  # as if it was stopped while tiles were cut
+    (tmp_path / "tiles/train/images/half.jpg").write_bytes(b"")
+    again = prepare_tiles(wanted, tmp_path / "tiles", quiet, no_bar)
+    assert again.train == whole.train == len(list((tmp_path / "tiles/train/images").iterdir()))
+    prepare_tiles(replace(wanted, seed=8), tmp_path / "tiles", quiet, no_bar)
+    assert found == [False, True, False]
+
+
 def test_beside_photos_rendered_shelves_are_all_trained_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rendered(monkeypatch)
     wanted = replace(request(shelves(tmp_path / "data")).tiles, rendered=5)
