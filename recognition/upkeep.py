@@ -38,6 +38,7 @@ from recognition.skus.migrate import MigrationReport, Pictures, migrate_database
 from recognition.skus.probes import Probes, load_probes, make_probes
 from recognition.skus.staging import Catalog
 from recognition.skus.writer import DatabaseWriter
+from recognition.telling import Progress
 
 COMMIT_SECONDS = 1.0
 
@@ -48,7 +49,7 @@ def build_and_calibrate(
     settings: Settings,
     prune: bool,
     false_known: float,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     on_commit: Callable[[int], None] | None = None,
     keep: bool = False,
     views: str | None = None,
@@ -86,7 +87,7 @@ def migrate_and_calibrate(
     pictures: Pictures,
     without_lost: bool,
     false_known: float,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     on_commit: Callable[[int], None] | None = None,
 ) -> MigrationReport:
     """Embeds all references anew by the encoder of the settings, and sets the thresholds anew.

@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 MODULES = sorted([ROOT / "recognize.py", *(ROOT / "recognition").rglob("*.py")])
 FLOW = ["sources", "detection", "embedding", "skus", "matching", "shelves", "outputs", "live"]
-ANYWHERE = {"types", "errors", "settings", "weights", "devices", "parallel"}
+ANYWHERE = {"types", "errors", "settings", "weights", "devices", "parallel", "telling"}
 OWNERS = {  # heavy library: folders or files that may import it
     "torch": (
         "detection/yolo.py", "embedding/torch_runtime.py", "embedding/openvino_convert.py", "embedding/towers.py",

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from recognition.settings import Settings, override
+from recognition.telling import Progress
 
 DbOption = Annotated[Path, typer.Option("--db", help="Folder of the SKU database.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
@@ -80,7 +81,7 @@ def print_report(values: dict[str, Any], as_json: bool) -> None:
 
 
 @contextmanager
-def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
+def progress_bar(what: str) -> Iterator[Progress]:
     """A progress bar with rate and time left on stderr, on a terminal only."""
     if not sys.stderr.isatty():
         yield lambda done, total: None

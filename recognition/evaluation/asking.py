@@ -22,6 +22,7 @@ from recognition.matching.evidence import Evidence
 from recognition.matching.match import CANDIDATES
 from recognition.matching.verify import Verifier
 from recognition.sources.decode import read_image
+from recognition.telling import Progress
 from recognition.types import NO_SKU, Image, Neighbors
 
 RANKS = 10
@@ -130,7 +131,7 @@ def ask(
     queries: Sequence[LabelledCrop],
     references: Sequence[LabelledCrop],
     method: Method,
-    progress: Callable[[int, int], None],
+    progress: Progress,
 ) -> Asked:
     """Asks for every query. Column j of `method.score` is `references[j]`.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +16,9 @@ from recognition.evaluation.gallery import Gallery, Shot, labelled_shots, open_g
 from recognition.evaluation.lineup import Lineup
 from recognition.evaluation.page import check_folder
 from recognition.settings import EmbedSettings
+from recognition.telling import Progress
 
 PHOTOS, VIEWS = "photos", "views of references"
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

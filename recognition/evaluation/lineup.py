@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from recognition.embedding.loading import encoder_folder, load_encoder
 from recognition.errors import RecognitionError, SourceError, UsageError
 from recognition.evaluation.gallery import Shot
 from recognition.settings import RUNTIMES, EmbedSettings
+from recognition.telling import Progress
 from recognition.types import Failure, Image
 
 ALONE = 50
@@ -23,8 +24,6 @@ CALIBRATING = 64
 """References that a runtime is calibrated with, where it needs that."""
 
 CALIBRATED = "openvino-int8"
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,9 +27,9 @@ from recognition.settings import DetectSettings, EmbedSettings, Settings
 from recognition.skus.database import SkuDatabase
 from recognition.sources.decode import read_image
 from recognition.sources.inputs import expand_inputs
+from recognition.telling import Progress
 from recognition.weights import detector_path
 
-Progress = Callable[[int, int], None]
 METHODS = ("embedding", "histogram", "sift", "untrained")
 
 _log = logging.getLogger(__name__)

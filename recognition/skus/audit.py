@@ -8,7 +8,7 @@ picture          a reference that cannot be read, is too small, nearly of one co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations, groupby
 from operator import itemgetter
@@ -25,6 +25,7 @@ from recognition.skus.listing import Listed, Listing
 from recognition.skus.pictures import load_packshot
 from recognition.skus.thumbnails import decode_thumbnail
 from recognition.sources.advice import photo_advice
+from recognition.telling import Progress
 from recognition.types import NO_SKU, Image
 
 LEAST_SIDE = 64
@@ -32,8 +33,6 @@ LEAST_SIDE = 64
 LEAST_CONTRAST = 6.0
 """Standard deviation of the grey levels: a picture below shows one colour and little else."""
 BATCH = 512
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

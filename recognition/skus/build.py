@@ -22,6 +22,7 @@ from recognition.skus.records import ReferenceRecord
 from recognition.skus.staging import Catalog, CatalogProblem, CatalogRow, ReadyVectors
 from recognition.skus.thumbnails import encode_thumbnail
 from recognition.skus.writer import DatabaseWriter
+from recognition.telling import Progress
 from recognition.types import Image, Sku
 
 THUMBNAILS_UP_TO = 500_000
@@ -50,7 +51,7 @@ def build_database(
     encoder: Encoder,
     prune: bool = False,
     batch: int = 64,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     on_commit: Callable[[int], None] | None = None,
     keep: bool = False,
     commit_seconds: float = 0.0,
@@ -100,7 +101,7 @@ class _Build:
         batch: int,
         keep: bool,
         commit_seconds: float,
-        progress: Callable[[int, int], None] | None,
+        progress: Progress | None,
         on_commit: Callable[[int], None] | None,
     ) -> None:
         self.embedded = 0

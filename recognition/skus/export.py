@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -18,11 +18,11 @@ from recognition.skus.listing import Listed, Listing
 from recognition.skus.parquet import write_rows
 from recognition.skus.probes import read_probes, save_probes
 from recognition.skus.source import PARQUET_SUFFIXES
+from recognition.telling import Progress
 
 PART = 1_000_000
 """Rows of a part, as clip-retrieval writes them."""
 _MAPPED = 8192
-Progress = Callable[[int, int], None]
 Row = tuple[str | float | None, ...]
 
 

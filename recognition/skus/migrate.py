@@ -43,6 +43,7 @@ from recognition.skus.schema import (
 from recognition.skus.session import delete_strays, write_session
 from recognition.skus.thumbnails import decode_thumbnail
 from recognition.skus.vectors import check_blocks, map_vectors, unit_halves
+from recognition.telling import Progress
 from recognition.types import Image
 
 _REFERENCES = """
@@ -104,7 +105,7 @@ def migrate_database(
     pictures: Pictures,
     without_lost: bool = False,
     batch: int = 64,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     on_commit: Callable[[int], None] | None = None,
 ) -> MigrationReport:
     """Makes the vectors those of `encoder`; readers that are open go on with the former ones. Thresholds and probes go.

@@ -12,10 +12,11 @@ from recognition.detection.safe_ultralytics import export_yolo
 from recognition.errors import UsageError
 from recognition.outputs.files import replace_file
 from recognition.settings import DetectSettings
+from recognition.telling import Bar, Say
 from recognition.training.claim import claim
-from recognition.training.detector_fit import FitRequest, Machine, Say, fit, save_detector, start_file, training_device
+from recognition.training.detector_fit import FitRequest, Machine, fit, save_detector, start_file, training_device
 from recognition.training.detector_report import TrainReport, draw_curves, measure
-from recognition.training.detector_tiles import Bar, TileRequest, Tiles, prepare_tiles
+from recognition.training.detector_tiles import TileRequest, Tiles, prepare_tiles
 from recognition.types import Failure
 
 REQUEST, DETECTOR, REPORT, CURVES = "request.json", "detector.pt", "report.json", "curves.png"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,9 @@ from recognition.detection.safe_ultralytics import load_yolo, training_model
 from recognition.devices import best_device
 from recognition.errors import DetectorError, UsageError
 from recognition.outputs.files import replace_file, writing
+from recognition.telling import Say
 from recognition.weights import detector_path
 
-Say = Callable[[str], None]
 SCRATCH = "scratch"
 _NETWORK = "yolov8n.yaml"
 _SCRATCH_RATE, _TUNE_RATE = 0.002, 0.0015

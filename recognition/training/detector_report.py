@@ -18,7 +18,7 @@ from recognition.evaluation.detection import LOW_CONFIDENCE, DetectionReport, re
 from recognition.outputs.files import writing
 from recognition.settings import DetectSettings
 from recognition.sources.decode import read_image
-from recognition.training.tiles import Progress
+from recognition.telling import Progress
 
 _PANELS = (("train/", "loss on training tiles"), ("val/", "loss on held-out tiles"), ("metrics/", "held-out tiles"))
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,10 +15,10 @@ from recognition.errors import SourceError
 from recognition.outputs.files import replace_file, writing
 from recognition.skus.catalog import read_catalog
 from recognition.sources.decode import read_image
+from recognition.telling import Bar, Say
 from recognition.training.detector_data import Split, read_examples, require
-from recognition.training.detector_fit import Say
 from recognition.training.render.pairs import Rgb, render_training_shelves
-from recognition.training.tiles import Cut, Progress, TileSettings, write_tiles
+from recognition.training.tiles import Cut, TileSettings, write_tiles
 from recognition.types import Failure
 
 REQUEST, MADE = "request.json", "made.json"
@@ -29,8 +27,6 @@ MEASURED = 100
 """Most held-out photos that a detector is measured on, spread evenly."""
 _VAL_SHARE = 0.25
 _PACKSHOTS, _PACKSHOT_PX = 2000, 512
-
-Bar = Callable[[str], AbstractContextManager[Progress]]
 
 
 @dataclass(frozen=True)

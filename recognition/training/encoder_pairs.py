@@ -9,13 +9,14 @@ that hang together are kept from being negatives.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recognition.matching.verify import Features, extract, locate, working_picture
+from recognition.telling import Say
 from recognition.training.material import Product
 
 NEIGHBOURS = 2
@@ -29,7 +30,6 @@ _KEPT = 8000
 """Facings whose keypoints are kept at a time, 256 kB each at most."""
 
 Ids = NDArray[np.int64]
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,6 +18,7 @@ from recognition.embedding.loading import encoder_folder, load_encoder
 from recognition.errors import EncoderError, UsageError
 from recognition.outputs.files import replace_file
 from recognition.settings import Settings
+from recognition.telling import Say
 from recognition.training.contrast import InfoNce, PairSigmoid
 from recognition.training.crops import LONGEST
 from recognition.training.encoder import Budget, Progress, Rows, Trainer, read_checkpoint, train
@@ -25,7 +26,7 @@ from recognition.training.encoder_net import DIM, EncoderNet, half_whitening
 from recognition.training.encoder_options import MINUTES, EncoderOptions, RunFolder
 from recognition.training.encoder_pairs import Pairs, find_pairs
 from recognition.training.encoder_probe import Probe, distinct, make_probe
-from recognition.training.encoder_shelves import Say, read_shelves
+from recognition.training.encoder_shelves import read_shelves
 from recognition.training.encoder_sources import (
     read_crops,
     read_database,

@@ -15,10 +15,10 @@ from recognition.detection.yolo_labels import read_yolo_labels
 from recognition.errors import SourceError, UsageError
 from recognition.sources.decode import read_image
 from recognition.sources.inputs import expand_inputs
+from recognition.telling import Say
 from recognition.training.crops import some_boxes, store
 from recognition.training.material import Product
 
-Say = Callable[[str], None]
 MakeDetector = Callable[[], Detector]
 
 

@@ -18,8 +18,9 @@ from recognition.skus.database import SkuDatabase
 from recognition.skus.pictures import load_packshot
 from recognition.skus.source import read_source
 from recognition.sources.inputs import PICTURE_SUFFIXES, expand_inputs
+from recognition.telling import Say
 from recognition.training.crops import StoredCrop, some_boxes, store, whole
-from recognition.training.encoder_shelves import Say, read_photo
+from recognition.training.encoder_shelves import read_photo
 from recognition.training.material import Product
 from recognition.training.render.packs import draw_packshot
 from recognition.training.render.pairs import training_world

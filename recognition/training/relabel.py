@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -27,6 +26,7 @@ from recognition.errors import RecognitionError, SourceError
 from recognition.outputs.files import replace_file, writing
 from recognition.settings import DetectSettings
 from recognition.sources.decode import read_image
+from recognition.telling import Say
 from recognition.training.claim import claim
 from recognition.training.detector_data import Example, read_examples
 from recognition.types import Detections, Failure, Image
@@ -40,8 +40,6 @@ FLOOR = 0.05
 SETTINGS = replace(DetectSettings(), conf=FLOOR)
 REQUEST, DESCRIPTION = "request.json", "data.yaml"
 EVERY = 50
-
-Say = Callable[[str], None]
 
 
 def relabel(

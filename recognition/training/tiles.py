@@ -8,7 +8,7 @@ them; one tile of six shows smaller and larger products, as the looks that measu
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,11 +22,11 @@ from recognition.outputs.files import writing
 from recognition.parallel import THREADS, map_ahead, thread_pool
 from recognition.settings import DetectSettings
 from recognition.sources.decode import read_image
+from recognition.telling import Progress
 from recognition.training.detector_data import Example
 from recognition.training.render.camera import motion_kernel
 from recognition.types import Failure
 
-Progress = Callable[[int, int], None]
 _FEWEST, _MOST = 4, 24
 """Tiles of one photo."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from recognition.errors import UsageError
 from recognition.outputs.files import replace_file, writing
 from recognition.parallel import THREADS, map_ahead, thread_pool
+from recognition.telling import Progress
 from recognition.training.render.brands import RESERVED_SEEDS, PackDesign, make_brand_world
 from recognition.training.render.camera import develop, jpeg_bytes, random_look
 from recognition.training.render.canvas import blend
@@ -42,7 +43,7 @@ def render_training_shelves(
     count: int,
     seed: int,
     packshots: Sequence[Rgb] = (),
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = lambda done, total: None,
 ) -> None:
     """Writes `count` scenes of random worlds as `out/images/*.jpg` and `out/labels/*.txt`.
 
