@@ -280,7 +280,7 @@ def test_changelog_names_this_version() -> None:
 def test_terms_of_the_weights_are_stated() -> None:
     for page in (README, REPOSITORY / "weights" / "README.md"):
         text = page.read_text(encoding="utf-8")
-        assert "for research and trial" in text and "starter-synthetic" in text
+        assert "for research and trial" in text and "train detector --rendered" in text
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)

@@ -8,7 +8,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from recognition.errors import WeightsError
 from recognition.evaluation.asking import Method, read_crop
 from recognition.evaluation.labelled import LabelledCrop
 from recognition.matching.verify import LARGEST_ZOOM, LEAST_SIDE_PX, WORKING_SIDE, Features, extract, locate
+from recognition.parallel import thread_pool
 from recognition.settings import EmbedSettings
 from recognition.skus.packshot import trim_border
 from recognition.types import Image
@@ -71,7 +71,7 @@ def sift(references: Sequence[LabelledCrop]) -> Method:
         return [locate(features, reference)[0] for reference in known]
 
     def score(crops: Sequence[Image]) -> NDArray[np.float32]:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with thread_pool(os.cpu_count() or 1) as pool:
             return np.array(list(pool.map(inliers, crops)), np.float32).reshape(len(crops), len(known))
 
     return Method("sift", "", score, None)

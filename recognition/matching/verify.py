@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from recognition.matching.evidence import Evidence
 from recognition.matching.overlay import Overlay, Picture, align, overlay, small_picture
 from recognition.matching.patches import Patches, found_again, patch_network
+from recognition.parallel import thread_pool
 from recognition.types import Image
 
 ReferenceImage = Callable[[int], Image | None]
@@ -93,7 +94,7 @@ class Verifier:
         if not asked:
             return evidence
         patches = patch_network(self._device).patches([crops[i] for i in asked])
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with thread_pool(os.cpu_count() or 1) as pool:
             references = self._references({r: image for r, image in images.items() if image is not None}, pool)
             candidates = [{j: references[int(row)] for j, row in enumerate(rows[i]) if row >= 0} for i in asked]
             compared = pool.map(_compare_all, [crops[i] for i in asked], patches, candidates)

@@ -21,8 +21,9 @@ from recognition.skus.index_choice import RECALL_GOAL
 from recognition.skus.schema import Live, read_live, read_rows, transaction, write_live
 from recognition.skus.session import delete_strays, write_session
 from recognition.skus.vectors import BLOCK_ROWS, Block, Halves, append_blocks, check_blocks, map_vectors
+from recognition.telling import Progress
 
-Progress = Callable[[int], None]
+RowsDone = Callable[[int], None]
 PART_ROWS = 4 * BLOCK_ROWS
 """Rows that are copied together: 50 MB where a vector has 768 numbers."""
 
@@ -41,7 +42,7 @@ class CompactReport:
 def compact(
     folder: Path,
     rewrite: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     recall: float = RECALL_GOAL,
 ) -> CompactReport:
     """Publishes an index over all living references, tail included; with `rewrite` also vectors without dead rows.
@@ -70,7 +71,7 @@ def compact(
     return CompactReport(references, before.rows - fresh.rows, fresh.indexed_rows, fresh.generation)
 
 
-def _rewrite(db: sqlite3.Connection, folder: Path, recall: float, indexing: Progress, copying: Progress) -> Live:
+def _rewrite(db: sqlite3.Connection, folder: Path, recall: float, indexing: RowsDone, copying: RowsDone) -> Live:
     live = read_live(db)
     alive = read_rows(db)[1]
     sources = np.flatnonzero(alive).astype(np.int64)
@@ -86,7 +87,7 @@ def _rewrite(db: sqlite3.Connection, folder: Path, recall: float, indexing: Prog
 
 
 def _copy(
-    db: sqlite3.Connection, folder: Path, live: Live, alive: NDArray[np.bool_], path: Path, copying: Progress
+    db: sqlite3.Connection, folder: Path, live: Live, alive: NDArray[np.bool_], path: Path, copying: RowsDone
 ) -> list[Block]:
     """Writes the living rows to `path`; each block is held against its check sum before it gets a new one."""
     vectors = map_vectors(folder / live.vectors, live.rows, live.dim)

@@ -17,7 +17,7 @@ from recognition.training.render import pairs, samples
 from recognition.training.render.brands import RESERVED_SEEDS, SAMPLE_SEED
 from recognition.training.render.packs import draw_packshot
 from recognition.training.render.pairs import cut_out, render_training_shelves, shelf_view, training_world
-from recognition.training.render.scene import SceneStyle
+from recognition.training.render.scene import Scene, SceneStyle
 
 
 @pytest.mark.parametrize("seed", sorted(RESERVED_SEEDS))
@@ -76,10 +76,13 @@ def test_training_shelves_are_written_with_labels(tmp_path: Path, monkeypatch: p
     shot = draw_packshot(training_world(7)[0], 120)
     render_training_shelves(tmp_path / "none", 0, 1)
     steps: list[tuple[int, int]] = []
+    scenes: list[Scene] = []
+    draw = pairs.render_scene
+    monkeypatch.setattr(pairs, "render_scene", lambda *given: scenes.append(draw(*given)) or scenes[-1])
     render_training_shelves(tmp_path, 2, 1, [shot], lambda *step: steps.append(step))
     assert steps == [(1, 2), (2, 2)]
     rows = [r for f in sorted((tmp_path / "labels").glob("*.txt")) for r in f.read_text().splitlines()]
-    assert len(rows) > 10
+    assert len(rows) == sum(len(scene.truth.products) for scene in scenes) > 10
     assert all(r.startswith("0 ") and all(0 <= float(v) <= 1 for v in r.split()[1:]) for r in rows)
     images = sorted((tmp_path / "images").glob("*.jpg"))
     assert [i.stem for i in images] == [f.stem for f in sorted((tmp_path / "labels").glob("*.txt"))]

@@ -58,8 +58,8 @@ def render_training_shelves(
     if seed in RESERVED_SEEDS:
         raise UsageError(f"seed {seed} belongs to samples/", "train on any other seed")
     cut = [cut_out(picture) for picture in packshots]
-    for folder in ("images", "labels"):
-        with writing(out):
+    with writing(out):
+        for folder in ("images", "labels"):
             (out / folder).mkdir(parents=True, exist_ok=True)
 
     def render(number: int) -> None:
